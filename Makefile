@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# synfin: `make help` lists the targets.
+
+O	 ?= build
+ARCH	 ?= $(shell uname -m)
+CLANG	 ?= clang
+BPFTOOL	 ?= $(or $(shell command -v bpftool),$(wildcard /usr/sbin/bpftool),bpftool)
+PKGCONF	 ?= pkg-config
+PYTHON	 ?= /usr/bin/python3
+PREFIX	 ?= /usr/local
+CFLAGS	 ?= -O2 -g
+VERSION	 := 0.1.0
+
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH)))
+WARN	 := -Wall -Wextra -Werror
+CPPFLAGS += -D_GNU_SOURCE -DSYNFIN_VERSION='"$(VERSION)"' -Isrc -Ibpf -isystem $(O)
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -Ibpf $(WARN) -Wno-unused-parameter
+
+LIBS	 := -lbpf -lelf -lz
+ifeq ($(STATIC),1)
+LDFLAGS	 += -static
+LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd
+endif
+ifneq ($(SANITIZE),)
+CFLAGS	 += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS	 += -fsanitize=$(SANITIZE)
+endif
+ifneq ($(V),1)
+Q := @
+endif
+
+CORE_SRC := $(wildcard src/base/*.c src/model/*.c src/out/*.c)
+SRC	 := $(CORE_SRC) $(wildcard src/kernel/*.c src/cmd/*.c) src/main.c
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+CORE_OBJ := $(CORE_SRC:%.c=$(O)/%.o)
+OBJ	 := $(SRC:%.c=$(O)/%.o)
+UNIT	 := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/%)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help clean
+all: $(O)/synfin ## build synfin
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
+	@echo; echo 'Variables: O=DIR  V=1  STATIC=1  SANITIZE=address,undefined  CLANG=  PREFIX=  DESTDIR='
+
+# --- the BPF object and its skeleton ---
+$(O)/synfin.bpf.o: bpf/synfin.bpf.c | tools
+	@mkdir -p $(@D)
+	@echo '  BPF    $@'
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/synfin.skel.h: $(O)/synfin.bpf.o
+	@echo '  SKEL   $@'
+	$(Q)$(BPFTOOL) gen object $(O)/synfin.linked.o $< && \
+		{ echo '/* NOLINTBEGIN: generated */'; $(BPFTOOL) gen skeleton $(O)/synfin.linked.o name synfin_bpf && \
+		  echo '/* NOLINTEND */'; } > $@
+
+$(filter $(O)/src/kernel/%,$(OBJ)): $(O)/synfin.skel.h
+
+# --- the program ---
+$(O)/%.o: %.c | tools
+	@mkdir -p $(@D)
+	@echo '  CC     $@'
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c $< -o $@
+
+$(O)/synfin: $(OBJ)
+	@echo '  LD     $@'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+clean: ## remove what was built
+	rm -rf $(O)
+
+-include $(OBJ:.o=.d) $(O)/synfin.bpf.d
+
+# --- one file for hosts that have nothing but a kernel with BTF ---
+.PHONY: static
+static: ## build a static, stripped $(O)/static/synfin
+	$(Q)$(MAKE) --no-print-directory O=$(O)/static STATIC=1 CFLAGS='-O2' $(O)/static/synfin
+	$(Q)strip $(O)/static/synfin
+	@! ldd $(O)/static/synfin >/dev/null 2>&1 || { echo "synfin: the static build is not static" >&2; exit 1; }
+
+# --- tests ---
+$(O)/libcore.a: $(CORE_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/tests/test_%: tests/unit/test_%.c $(O)/libcore.a
+	@mkdir -p $(@D)
+	@echo '  TEST   $@'
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka
+
+$(O)/tests/peer: tests/net/peer.c
+	@mkdir -p $(@D)
+	@echo '  CC     $@'
+	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@
+
+-include $(wildcard $(O)/tests/*.d)
+
+.PHONY: unit sanitized test test-unit test-net test-vm accuracy run
+unit: $(UNIT)
+sanitized:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
+
+test: deps-test all unit sanitized $(O)/tests/peer ## install what the tests need, build, run unit and connection tests
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net
+test-unit: unit sanitized ## only the unit tests, plain and with ASan and UBSan
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit
+test-net: all $(O)/tests/peer ## only the connection tests, on the running kernel
+	$(Q)$(PYTHON) tests/run.py --build $(O) net
+test-vm: deps-vm all static $(O)/tests/peer ## the connection tests on other kernels, in QEMU, once per tier
+	$(Q)$(PYTHON) tests/run.py --build $(O) vm
+test-all: deps-test deps-vm all static unit sanitized $(O)/tests/peer ## all of these
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net vm
+
+run: deps all $(O)/tests/peer ## install what is needed, build, and show a small demonstration
+	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) tests/demo/demo.sh
+
+accuracy: all $(O)/tests/peer ## measure the times against a packet capture, into docs/COST.md
+	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) $(PYTHON) tests/bench/accuracy.py
+
+# --- house-keeping ---
+C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c)
+.PHONY: lint format check-headers check-layers install
+lint: check-headers check-layers $(O)/synfin.skel.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
+	clang-format --dry-run -Werror $(C_FILES)
+	@for f in $(SRC); do echo "  TIDY   $$f"; clang-tidy --quiet $$f -- -std=gnu11 $(CPPFLAGS) 2>/dev/null || exit 1; done
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		-Isrc -Ibpf '-DLIBBPF_OPTS(type,name,...)=struct type name = {0}' --suppress=missingInclude \
+		--suppress=ctuuninitvar src # "ctu": takes an output parameter for a use
+
+format: ## lay the code out by .clang-format
+	clang-format -i $(C_FILES)
+
+check-headers:
+	@for h in $(wildcard src/*/*.h) bpf/synfin.h bpf/hist.h; do \
+		echo "#include \"$$h\"" | $(CC) -std=gnu11 $(CPPFLAGS) -I. $(WARN) -fsyntax-only -x c - || exit 1; done
+
+# base <- model <- {kernel, out} <- cmd <- main: no arrow the other way, libbpf in kernel/ alone.
+check-layers:
+	@! grep -nE '#include "(model|kernel|out|cmd)/' src/base/*
+	@! grep -nE '#include "(kernel|out|cmd)/' src/model/*
+	@! grep -nE '#include "(kernel|cmd)/' src/out/*
+	@! grep -nE '#include "(out|cmd)/' src/kernel/*
+	@! grep -nE '#include (<bpf/|"synfin.skel)' src/base/* src/model/* src/out/* src/cmd/* src/main.c
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(O)/synfin $(DESTDIR)$(PREFIX)/sbin/synfin
+	install -D -m 644 docs/synfin.8 $(DESTDIR)$(PREFIX)/share/man/man8/synfin.8
+
+# --- what is needed, from the distribution ---
+BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev iproute2
+TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
+VM_PKGS	   := $(BUILD_PKGS) $(shell cat tests/vm/packages.txt)
+LINT_PKGS  := $(BUILD_PKGS) clang-format clang-tidy cppcheck
+
+.PHONY: tools deps deps-test deps-vm deps-lint
+tools:
+	@for t in $(CLANG) $(BPFTOOL) $(CC); do command -v $$t >/dev/null || \
+		{ echo "synfin: $$t is missing: run 'make deps' as root, which installs it" >&2; exit 1; }; done
+	@echo '#include <bpf/libbpf.h>' | $(CC) -E - >/dev/null 2>&1 || \
+		{ echo "synfin: libbpf's headers are missing: run 'make deps' as root, which installs libbpf-dev" >&2; exit 1; }
+
+deps: ## install what building needs (apt)
+	@scripts/install-packages $(BUILD_PKGS)
+deps-test:
+	@scripts/install-packages $(TEST_PKGS)
+deps-vm:
+	@scripts/install-packages $(VM_PKGS)
+deps-lint:
+	@scripts/install-packages $(LINT_PKGS)
