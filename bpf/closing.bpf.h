@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The close, as far as the full socket sees it: FINs, RSTs, timeouts, aborts. What follows in the TIME_WAIT
+ * minisock is timewait.bpf.h's.
+ */
+#ifndef SYNFIN_CLOSING_BPF_H
+#define SYNFIN_CLOSING_BPF_H
+
+/* From here on .closing is valid; a handshake not reported yet is kept aside for the verdict. */
+static __always_inline void begin_closing(struct sf_conn *c)
+{
+	if (c->flags & SF_F_CLOSING)
+		return;
+	if (c->flags & SF_F_PENDING)
+		bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY);
+	__builtin_memset(&c->closing, 0, sizeof(c->closing));
+	c->flags |= SF_F_CLOSING;
+}
+
+static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+{
+	if (c->flags & SF_F_PENDING)
+		return;
+	count(SF_CNT_ENDED);
+	emit_stage(c, SF_ST_END, ts);
+	emit(c, SF_EV_CLOSE, outcome, ts);
+}
+
+/* The connection is over and no minisock carries it on. */
+static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+{
+	write_close(c, outcome, ts);
+	if (c->flags & SF_F_PENDING)
+		bpf_map_delete_elem(&parked, &c->id);
+	conn_forget(object);
+}
+
+/* Running in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. */
+static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	if (!c->closing.closer_pid)
+		close_by_current(c);
+	if (!c->closing.close_ts && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
+		c->closing.close_ts = now;
+		emit_stage(c, SF_ST_CLOSE, now);
+	}
+}
+
+/* ESTABLISHED>FIN_WAIT1, CLOSE_WAIT>LAST_ACK: our FIN is queued behind what was written before. */
+static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	begin_closing(c);
+	c->closing.fin_sent_ts = now;
+	if (!c->closing.fin_rcvd_ts)
+		c->flags |= SF_F_FIN_SENT_1ST;
+	closed_by_owner(sk, c, now);
+	emit_segment(c, SF_ST_FIN_SENT, now,
+		     (struct segment){.seq = BPF_CORE_READ(tp, write_seq),
+				      .ack = BPF_CORE_READ(tp, rcv_nxt),
+				      .known = SF_K_SEQ | SF_K_ACK});
+}
+
+static __always_inline void on_fin_acked(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	c->closing.fin_acked_ts = now;
+	emit_segment(c, SF_ST_FIN_ACKED, now,
+		     (struct segment){.ack = BPF_CORE_READ(tp, snd_una), .known = SF_K_ACK});
+}
+
+/* ESTABLISHED>CLOSE_WAIT, FIN_WAIT1>CLOSING: tcp_fin(); rcv_nxt counts the FIN already. */
+static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	begin_closing(c);
+	c->closing.fin_rcvd_ts = now;
+	if (!c->closing.fin_sent_ts)
+		c->flags |= SF_F_FIN_RCVD_1ST;
+	emit_segment(c, SF_ST_FIN_RCVD, now,
+		     (struct segment){.seq = BPF_CORE_READ(tp, rcv_nxt) - 1,
+				      .ack = BPF_CORE_READ(tp, snd_una),
+				      .known = SF_K_SEQ | SF_K_ACK});
+}
+
+/*
+ * The full socket's numbers, before it is gone. bytes_acked and bytes_received count sequence numbers: the
+ * SYN of an active opener (tcp_ack() in SYN_SENT moves snd_una over it; a passive opener's child starts
+ * behind it) and either FIN are not payload. A child's total_retrans starts with its request's SYN-ACK
+ * repeats (tcp_create_openreq_child).
+ */
+static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+	__u64 sent = BPF_CORE_READ(tp, bytes_acked), received = BPF_CORE_READ(tp, bytes_received);
+	__u32 again = BPF_CORE_READ(tp, total_retrans), opening = c->syn_retrans + c->synack_retrans;
+	__u64 numbers = (c->role != SF_ROLE_SERVER) + (c->closing.fin_acked_ts != 0);
+
+	c->closing.bytes_sent = sent > numbers ? sent - numbers : 0;
+	c->closing.bytes_received = received - (received && got_fin(sk));
+	c->closing.retrans = again > opening ? again - opening : 0;
+	c->closing.srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+	if (!has_socket(sk))
+		c->flags |= SF_F_ORPHAN;
+	c->flags |= SF_F_SOCK_GONE;
+}
+
+/* FIN_WAIT2>CLOSE or CLOSING>CLOSE: tcp_time_wait() has handed over to a minisock, or found no room for one.
+ */
+static __always_inline void on_hand_over(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	const struct inet_timewait_sock *tw;
+	bool fin;
+
+	if (!c->closing.fin_acked_ts)
+		on_fin_acked(sk, c, now);
+	if (!c->closing.fin_rcvd_ts && got_fin(sk))
+		on_fin_rcvd(sk, c, now);
+	fin = c->closing.fin_rcvd_ts != 0;
+	take_numbers(sk, c);
+	tw = has_tw ? take_minisock(sk) : NULL;
+	if (!tw) {
+		if (!fin && !has_tw)
+			c->flags |= SF_F_TW_BLIND;
+		end_here(sk, c, fin || !has_tw ? SF_OUT_FIN : SF_OUT_TIMED_OUT, now);
+		return;
+	}
+	c->state = fin ? TCP_TIME_WAIT : TCP_FIN_WAIT2;
+	if (fin)
+		begin_time_wait(c, now);
+	else
+		await_fin(tw, c);
+	conn_move(sk, tw, c);
+}
+
+/*
+ * Any state to CLOSE, other than by the normal ways above. sk_err says timeout or abort; a RST was announced
+ * by tcp_receive_reset before; a RST of ours is announced after the change (close() with unread data,
+ * SO_LINGER 0, connect(AF_UNSPEC)) and decides the outcome then, or at the latest when the socket is
+ * destroyed.
+ */
+static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
+{
+	bool acked = old == TCP_LAST_ACK && !c->error && !(c->flags & SF_F_RST_IN);
+
+	if (acked)
+		on_fin_acked(sk, c, now);
+	take_numbers(sk, c);
+	if (acked)
+		end_here(sk, c, SF_OUT_FIN, now);
+	else if (c->error == ETIMEDOUT)
+		end_here(sk, c, SF_OUT_TIMED_OUT, now);
+	else if (c->error == ECONNABORTED)
+		end_here(sk, c, SF_OUT_ABORTED, now);
+	else if (c->error || c->flags & SF_F_RST_IN)
+		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
+	else if (c->flags & SF_F_RST_OUT)
+		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+	else {
+		c->flags |= SF_F_ENDED;
+		closed_by_owner(sk, c, now);
+	}
+}
+
+static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
+{
+	if (!c->est_ts) {
+		on_failed(sk, c, now);
+		return;
+	}
+	begin_closing(c);
+	c->state = TCP_CLOSE;
+	c->error = BPF_CORE_READ(sk, sk_err);
+	if ((old == TCP_FIN_WAIT2 || old == TCP_CLOSING) && !c->error && !(c->flags & SF_F_RST_IN))
+		on_hand_over(sk, c, now);
+	else
+		on_cut(sk, c, old, now);
+}
+
+/* tcp_destroy_sock: nothing of this socket comes after it. */
+static __always_inline void on_destroy(struct sock *sk)
+{
+	struct sf_conn *c = conn_find(sk);
+	__u64 now;
+
+	if (!c)
+		return;
+	now = bpf_ktime_get_ns();
+	if (c->flags & SF_F_ENDED) { /* no RST was sent for it */
+		end_here(sk, c, SF_OUT_ABORTED, now);
+		return;
+	}
+	/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
+	lose(SF_LOST_MISSED);
+	c->flags |= SF_F_GAP;
+	if (!c->est_ts) {
+		conn_forget(sk);
+		return;
+	}
+	begin_closing(c);
+	take_numbers(sk, c);
+	end_here(sk, c, SF_OUT_NONE, now);
+}
+
+/* tcp_receive_reset, before the change of state that it causes. */
+static __always_inline void on_rst_in(struct sock *sk)
+{
+	struct sf_conn *c = conn_find(sk);
+
+	if (c)
+		c->flags |= SF_F_RST_IN;
+}
+
+/*
+ * tcp_send_reset. `object` may be a full socket, a minisock, a request, the listener (tcp_abort_on_overflow)
+ * or NULL (no socket there); only what we follow under that address matters.
+ */
+static __always_inline void on_rst_out(const void *object, __u32 reason)
+{
+	struct sf_conn *c = object ? conn_find(object) : NULL;
+
+	if (!c || !c->est_ts)
+		return;
+	begin_closing(c);
+	c->flags |= SF_F_RST_OUT;
+	if (!c->closing.rst_reason)
+		c->closing.rst_reason = reason;
+	if (c->flags & SF_F_ENDED)
+		end_here(object, c, SF_OUT_RESET_LOCAL, bpf_ktime_get_ns());
+}
+
+/* tcp_retransmit_skb; `err` is 0 where the kernel does not say. */
+static __always_inline void on_retransmit(const struct sock *sk, const struct sk_buff *skb, int err)
+{
+	const struct tcp_skb_cb *cb = (const void *)skb->cb;
+	struct sf_conn *c = err ? NULL : conn_find(sk);
+
+	if (!c)
+		return;
+	if (c->state == TCP_SYN_SENT) {
+		on_syn_again(sk, c);
+		return;
+	}
+	if (!(c->flags & SF_F_CLOSING) || !(BPF_CORE_READ(cb, tcp_flags) & TCPHDR_FIN))
+		return;
+	if (c->fin_retrans < 255)
+		c->fin_retrans++;
+	emit_segment(c, SF_ST_FIN_SENT, bpf_ktime_get_ns(),
+		     (struct segment){.seq = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq) - 1,
+				      .known = SF_K_SEQ,
+				      .retrans = true});
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Birth, hand-over and death of a followed connection, and who owns it. Nothing here knows which hook called.
+ */
+#ifndef SYNFIN_CONN_BPF_H
+#define SYNFIN_CONN_BPF_H
+
+static __always_inline struct sf_conn *conn_find(const void *object)
+{
+	__u64 key = (__u64)object;
+
+	return bpf_map_lookup_elem(&conns, &key);
+}
+
+static __always_inline void conn_forget(const void *object)
+{
+	__u64 key = (__u64)object;
+
+	bpf_map_delete_elem(&conns, &key);
+}
+
+/* Unique in a run without atomics: the CPU in the low bits, its own count above. */
+static __always_inline __u64 new_id(void)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	return cpu ? (++cpu->next_id << 12 | (bpf_get_smp_processor_id() & 0xfff)) : 0;
+}
+
+/* Only where the running task is the one that asked: connect(), accept(), listen(), close(). */
+static __always_inline void own_by_current(struct sf_conn *c, enum sf_source source)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	c->pid = id >> 32;
+	c->tid = id;
+	c->uid = bpf_get_current_uid_gid();
+	c->cgroup_id = bpf_get_current_cgroup_id();
+	c->source = source;
+	bpf_get_current_comm(c->comm, sizeof(c->comm));
+}
+
+static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
+{
+	__u64 key = (__u64)listener;
+	struct sf_owner *o = bpf_map_lookup_elem(&listeners, &key);
+
+	if (!o)
+		return;
+	c->pid = o->pid;
+	c->tid = o->tid;
+	c->uid = o->uid;
+	c->cgroup_id = o->cgroup_id;
+	c->source = o->source;
+	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
+}
+
+static __always_inline void close_by_current(struct sf_conn *c)
+{
+	c->closing.closer_pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(c->closing.closer_comm, sizeof(c->closing.closer_comm));
+}
+
+static __always_inline void count_tried(const struct sf_conn *c)
+{
+	count(c->role == SF_ROLE_SERVER ? SF_CNT_SERVER_TRIED : SF_CNT_CLIENT_TRIED);
+	if (c->flags & SF_F_LATE)
+		count(SF_CNT_LATE);
+}
+
+/* Takes `c`, built by the caller, into the table if the filter lets it. Returns the element, NULL when not
+ * followed. */
+static __always_inline struct sf_conn *conn_birth(const void *object, struct sf_conn *c)
+{
+	__u64 key = (__u64)object;
+	enum verdict v = judge(c);
+
+	if (v == REJECT)
+		return NULL;
+	c->id = new_id();
+	if (v == UNDECIDED)
+		c->flags |= SF_F_PENDING;
+	if (bpf_map_update_elem(&conns, &key, c, BPF_ANY)) {
+		lose(SF_LOST_EVICTED);
+		return NULL;
+	}
+	if (v == ACCEPT)
+		count_tried(c);
+	return bpf_map_lookup_elem(&conns, &key);
+}
+
+/* The connection is carried by another object from now on. `c` is the element under `from`, void afterwards.
+ */
+static __always_inline struct sf_conn *conn_move(const void *from, const void *to, struct sf_conn *c)
+{
+	__u64 old = (__u64)from, new = (__u64)to;
+	long err = bpf_map_update_elem(&conns, &new, c, BPF_ANY);
+
+	bpf_map_delete_elem(&conns, &old);
+	if (err) {
+		lose(SF_LOST_EVICTED);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&conns, &new);
+}
+
+/*
+ * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided
+ * (SF_F_PENDING says which).
+ */
+static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
+{
+	enum verdict v;
+
+	if (!(c->flags & SF_F_PENDING))
+		return true;
+	v = judge(c);
+	if (v == REJECT) {
+		if (c->flags & SF_F_CLOSING)
+			bpf_map_delete_elem(&parked, &c->id);
+		conn_forget(object);
+		return false;
+	}
+	if (v == ACCEPT) {
+		c->flags &= ~SF_F_PENDING;
+		count_tried(c);
+	}
+	return true;
+}
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything the kernel side remembers and everything user space decides before load. Each map says what keys
+ * it, who inserts, who deletes and what bounds it. Sizes marked "user" are set by the loader.
+ */
+#ifndef SYNFIN_MAPS_BPF_H
+#define SYNFIN_MAPS_BPF_H
+
+/* --- decided before load ------------------------------------------------------------------------------ */
+
+/* What the user asked for. */
+const volatile bool cfg_stages;	 /* write a record per stage */
+const volatile bool cfg_by_task; /* pid, tree or comm decides: a server's connection waits for accept() */
+const volatile bool cfg_by_pid;
+const volatile bool cfg_by_tree;
+const volatile bool cfg_by_netns;
+const volatile __u8 cfg_port_ends; /* kinds of port filter given (enum sf_port_end); each must hold */
+const volatile __u8 cfg_family;	   /* 0, SF_AF_INET or SF_AF_INET6 */
+const volatile __u8 cfg_roles;	   /* bits 1 << enum sf_role; 0: all */
+const volatile __u32 cfg_comm_cnt;
+const volatile struct sf_glob cfg_comms[SF_MAX_COMMS];
+const volatile __u64 cfg_wakeup_bytes; /* wake the reader when this much waits for it */
+
+/* What the kernel can do, found by asking. */
+const volatile bool has_tw;	    /* some hook shows TIME_WAIT minisocks */
+const volatile bool has_requests;   /* some hook shows request sockets */
+const volatile bool timers_show_tw; /* ... and it is their timers */
+const volatile bool timers_show_requests;
+const volatile bool find_tw_by_header; /* the peer's FIN is matched by its header */
+
+/* --- remembered -------------------------------------------------------------------------------------- */
+
+/*
+ * Every connection followed. Key: address of the kernel object that carries it now. Inserted at birth (which
+ * overwrites: an address can be taken again before we saw its former owner die), moved at each hand-over,
+ * deleted at tcp_destroy_sock, at the request's or the minisock's end. Bounded by the loader; when full a
+ * connection is not followed and SF_LOST_EVICTED counts it. Not preallocated: an idle host pays for the
+ * buckets alone.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18); /* user */
+	__type(key, __u64);
+	__type(value, struct sf_conn);
+} conns SEC(".maps");
+
+/*
+ * The handshake of a connection whose close began before the filter could decide (closed by the peer before
+ * accept()). Key: sf_conn.id. Inserted when the close begins, deleted with the verdict or the connection.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, struct sf_opening);
+} parked SEC(".maps");
+
+/* Who listens. Key: address of the listening sock. Inserted at CLOSE>LISTEN or by user space for those that
+ * were there before, deleted at LISTEN>CLOSE. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, struct sf_owner);
+} listeners SEC(".maps");
+
+/*
+ * Minisocks just made, until the full socket they replace is closed a moment later. Index: the socket's hash,
+ * which the kernel copies into the minisock; value: the minisock's address. Two neighbours are tried. The
+ * window is some hundred instructions, so that a collision needs two CPUs in it with the same index: then the
+ * later one is lost, counted and its close marked as seen blindly.
+ */
+#define TW_SLOTS 16384
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TW_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} tw_slots SEC(".maps");
+
+/*
+ * Minisocks that wait for the peer's FIN, by what that FIN's header says; only where the kernel does not name
+ * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the FIN or the
+ * minisock.
+ */
+struct sf_tw_key {
+	__u32 netns;
+	__u32 raddr; /* IPv6: folded */
+	__u16 lport;
+	__u16 rport;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct sf_tw_key);
+	__type(value, __u64);
+} tw_waiting SEC(".maps");
+
+/*
+ * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
+ * opening.bpf.h and timers.bpf.h for why).
+ */
+struct sf_cpu {
+	__u64 child;	       /* clone of a listener whose request has not been met, or 0 */
+	__u64 request_unknown; /* a request we do not know turned into .child */
+	__u64 cancelled;       /* timer of this request or minisock was cancelled: re-armed or dead */
+	__u64 cancelled_ts;
+	__u64 cancelled_is_tw;
+	__u64 cancelled_overdue; /* ... at or past its time: it may be about to expire */
+	__u64 expired;		 /* timer of this request expired: re-armed or dead */
+	__u64 expired_outcome;
+	__u64 next_id;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sf_cpu);
+} cpus SEC(".maps");
+
+/* Read and summed by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sf_counters);
+} counters SEC(".maps");
+
+/* Records on their way to user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20); /* user */
+} ring SEC(".maps");
+
+/* --- filters ----------------------------------------------------------------------------------------- */
+
+/* Processes asked for by number, and with --tree or -- CMD their descendants. Key: tgid in the initial pid
+ * namespace, or in synfin's own for those asked for by number. The tree is kept by the fork and exit hooks.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u8);
+} flt_pids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u8);
+} flt_tree SEC(".maps");
+
+/* Network namespaces by inode. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u8);
+} flt_netns SEC(".maps");
+
+/* One byte a port: bits of enum sf_port_end. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u8);
+} flt_ports SEC(".maps");
+
+static __always_inline struct sf_cpu *this_cpu(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpus, &zero);
+}
+
+static __always_inline struct sf_counters *these_counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+static __always_inline void count(enum sf_count what)
+{
+	struct sf_counters *c = these_counters();
+
+	if (c)
+		c->counts[what]++;
+}
+
+static __always_inline void lose(enum sf_lost what)
+{
+	struct sf_counters *c = these_counters();
+
+	if (c)
+		c->lost[what]++;
+}
+
+#endif

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The hooks: thin wrappers around one body per event. Which of them is loaded is decided by
+ * src/kernel/hooks.c; all start switched off ("?"). Suffixes: none tp_btf, _fe fentry, _fx fexit, _kp kprobe,
+ * _kr kretprobe, _sc syscall tracepoint. Tracepoints are attached as tp_btf on every tier: it needs no
+ * trampoline, loads wherever CO-RE does (5.5) and, unlike a classic tracepoint program, is not skipped when
+ * another BPF program is active on the CPU.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+#include "synfin.h"
+#include "maps.bpf.h"
+#include "kernel.bpf.h"
+#include "filter.bpf.h"
+#include "emit.bpf.h"
+#include "conn.bpf.h"
+#include "opening.bpf.h"
+#include "timewait.bpf.h"
+#include "closing.bpf.h"
+#include "timers.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* --- sockets: every tier ------------------------------------------------------------------------------ */
+
+static __always_inline void on_listen(struct sock *sk)
+{
+	struct sf_owner o = {.source = SF_SRC_LISTENER};
+	__u64 key = (__u64)sk, id = bpf_get_current_pid_tgid();
+
+	o.pid = id >> 32;
+	o.tid = id;
+	o.uid = bpf_get_current_uid_gid();
+	o.cgroup_id = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(o.comm, sizeof(o.comm));
+	bpf_map_update_elem(&listeners, &key, &o, BPF_ANY);
+}
+
+/* A connection we follow changes from one synchronised state to another. */
+static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int old, int new, __u64 now)
+{
+	if (c->state != old) {
+		lose(SF_LOST_MISSED);
+		c->flags |= SF_F_GAP;
+	}
+	c->state = new;
+	switch (new) {
+	case TCP_FIN_WAIT1:
+	case TCP_LAST_ACK:
+		if (old != new)
+			on_fin_sent(sk, c, now);
+		break;
+	case TCP_FIN_WAIT2:
+		if (old != new)
+			on_fin_acked(sk, c, now);
+		else /* close() after shutdown() */
+			closed_by_owner(sk, c, now);
+		break;
+	case TCP_CLOSING:
+		c->flags |= SF_F_SIM_CLOSE;
+		on_fin_rcvd(sk, c, now);
+		break;
+	case TCP_CLOSE_WAIT:
+		on_fin_rcvd(sk, c, now);
+		break;
+	case TCP_CLOSE:
+		on_closed(sk, c, old, now);
+		break;
+	}
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(sf_state, struct sock *sk, int old, int new)
+{
+	struct sf_conn *c;
+	__u64 now;
+
+	if (sk->sk_protocol != IPPROTO_TCP) /* an MPTCP socket is not a tcp_sock; its subflows are */
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (old == TCP_LISTEN && new == TCP_SYN_RECV) {
+		on_child(sk);
+	} else if (old == TCP_SYN_RECV && new == TCP_ESTABLISHED) {
+		on_server_established(sk, now);
+	} else if (new == TCP_SYN_SENT) {
+		on_connect(sk, now);
+	} else if (new == TCP_LISTEN) {
+		on_listen(sk);
+	} else if (old == TCP_LISTEN) {
+		__u64 key = (__u64)sk;
+
+		bpf_map_delete_elem(&listeners, &key);
+	} else {
+		c = conn_find(sk);
+		if (!c)
+			return 0;
+		if (new == TCP_ESTABLISHED) {
+			c->state = new;
+			on_client_established(sk, c, now);
+		} else if (new == TCP_SYN_RECV) {
+			c->state = new;
+			on_simultaneous_open(sk, c, now);
+		} else {
+			on_change(sk, c, old, new, now);
+		}
+	}
+	return 0;
+}
+
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(sf_destroy, struct sock *sk)
+{
+	on_destroy(sk);
+	return 0;
+}
+
+SEC("?tp_btf/tcp_receive_reset")
+int BPF_PROG(sf_rst_in, struct sock *sk)
+{
+	on_rst_in(sk);
+	return 0;
+}
+
+/* Since 6.10 the tracepoint says why (commit b533fb9cf4f7), and sk may be NULL or no full socket. */
+SEC("?tp_btf/tcp_send_reset")
+int BPF_PROG(sf_rst_out_why, struct sock *sk, struct sk_buff *skb, int reason)
+{
+	on_rst_out(sk, (__u32)reason + 1);
+	return 0;
+}
+
+SEC("?tp_btf/tcp_send_reset")
+int BPF_PROG(sf_rst_out, struct sock *sk, struct sk_buff *skb)
+{
+	on_rst_out(sk, 0);
+	return 0;
+}
+
+/* Since 6.17 the tracepoint fires for segments that could not be sent too, and says so. */
+SEC("?tp_btf/tcp_retransmit_skb")
+int BPF_PROG(sf_retrans_err, struct sock *sk, struct sk_buff *skb, int err)
+{
+	on_retransmit(sk, skb, err);
+	return 0;
+}
+
+SEC("?tp_btf/tcp_retransmit_skb")
+int BPF_PROG(sf_retrans, struct sock *sk, struct sk_buff *skb)
+{
+	on_retransmit(sk, skb, 0);
+	return 0;
+}
+
+SEC("?tp_btf/tcp_retransmit_synack")
+int BPF_PROG(sf_synack_again, struct sock *sk, struct request_sock *req)
+{
+	on_synack_again(req);
+	return 0;
+}
+
+/* --- requests and minisocks by their functions: full and kprobe tiers ----------------------------------- */
+
+/* The same body at the entry of a function, once for each way to hook it. */
+#define AT_ENTRY(name, function, body, args...) \
+	SEC("?fentry/" #function)               \
+	int BPF_PROG(sf_##name##_fe, args)      \
+	{                                       \
+		body;                           \
+		return 0;                       \
+	}                                       \
+	SEC("?kprobe/" #function)               \
+	int BPF_KPROBE(sf_##name##_kp, args)    \
+	{                                       \
+		body;                           \
+		return 0;                       \
+	}
+
+AT_ENTRY(req, inet_csk_reqsk_queue_hash_add, on_request(req), struct sock *sk, struct request_sock *req)
+
+/* Without own_req another CPU's child got the request. Only its low byte is defined (bool). */
+AT_ENTRY(child, inet_csk_complete_hashdance, if (own_req & 0xff) on_request_done(req, child), struct sock *sk,
+	 struct sock *child, struct request_sock *req, int own_req)
+
+/* rsk_ops->destructor, from the last reqsk_put(): called through a pointer, so never inlined. */
+AT_ENTRY(req_end4, tcp_v4_reqsk_destructor, on_request_dead(req, request_outcome(req), bpf_ktime_get_ns()),
+	 struct request_sock *req)
+AT_ENTRY(req_end6, tcp_v6_reqsk_destructor, on_request_dead(req, request_outcome(req), bpf_ktime_get_ns()),
+	 struct request_sock *req)
+
+/* Renamed when hashing and arming became one step (6.11, commit b334b924c9b7). */
+AT_ENTRY(tw, inet_twsk_hashdance, on_minisock(tw), struct inet_timewait_sock *tw)
+AT_ENTRY(tws, inet_twsk_hashdance_schedule, on_minisock(tw), struct inet_timewait_sock *tw)
+
+AT_ENTRY(tw_set, __inet_twsk_schedule, on_minisock_rearmed(tw), struct inet_timewait_sock *tw)
+AT_ENTRY(tw_end, inet_twsk_kill,
+	 on_minisock_dead(tw, timer_is_over(&tw->tw_timer) ? SF_OUT_TW_TIMER : SF_OUT_TW_KILLED,
+			  bpf_ktime_get_ns()),
+	 struct inet_timewait_sock *tw)
+
+/* --- requests and minisocks by their timers: tracepoint tier ------------------------------------------- */
+
+SEC("?tp_btf/timer_start")
+int BPF_PROG(sf_tm_start, struct timer_list *t)
+{
+	on_timer_start(t);
+	return 0;
+}
+
+SEC("?tp_btf/timer_cancel")
+int BPF_PROG(sf_tm_cancel, struct timer_list *t)
+{
+	on_timer_cancel(t);
+	return 0;
+}
+
+SEC("?tp_btf/timer_expire_entry")
+int BPF_PROG(sf_tm_expire, struct timer_list *t)
+{
+	on_timer_expire(t);
+	return 0;
+}
+
+SEC("?tp_btf/timer_expire_exit")
+int BPF_PROG(sf_tm_done, struct timer_list *t)
+{
+	on_timer_done(t);
+	return 0;
+}
+
+/*
+ * A segment that a minisock took ends in tcp_v4_rcv()'s or tcp_v6_rcv()'s discard_it, which names the
+ * receiver since 6.11 (commit ba8de796baf4). The timer does not show every FIN: one set anew to the same slot
+ * of the wheel, which is seconds wide at 60 s, is neither cancelled nor started (__mod_timer).
+ */
+SEC("?tp_btf/kfree_skb")
+int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
+{
+	if (rx_sk && BPF_CORE_READ(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
+		on_minisock_rearmed((const struct inet_timewait_sock *)rx_sk);
+	return 0;
+}
+
+SEC("?tp_btf/kfree_skb")
+int BPF_PROG(sf_tw_header, struct sk_buff *skb)
+{
+	const struct inet_timewait_sock *tw = minisock_by_header(skb);
+
+	if (tw)
+		on_minisock_rearmed(tw);
+	return 0;
+}
+
+/* --- accept() ------------------------------------------------------------------------------------------ */
+
+/* Word `i` of the context, at an offset that no compiler makes a variable of: the verifier would refuse that.
+ */
+#define CTX_WORD(ctx, i)                                                                    \
+	({                                                                                  \
+		__u64 word;                                                                 \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word) : "r"(ctx), "i"((i)*8)); \
+		word;                                                                       \
+	})
+
+/* The result stands behind the arguments, of which 6.10 left two of four (commit 92ef0fd55ac8). */
+SEC("?fexit/inet_csk_accept")
+int sf_accept_fx(__u64 *ctx)
+{
+	__u64 sk;
+
+	if (bpf_core_type_exists(struct proto_accept_arg))
+		sk = CTX_WORD(ctx, 2);
+	else
+		sk = CTX_WORD(ctx, 4);
+	on_accept((const struct sock *)sk);
+	return 0;
+}
+
+/*
+ * sock_graft(), which ties the accepted sock to its socket, tells the security modules: an entry, where a
+ * kretprobe of inet_csk_accept() would hold one of its few instances for as long as a task waits in accept().
+ */
+SEC("?kprobe/security_sock_graft")
+int BPF_KPROBE(sf_accept_kp, struct sock *sk)
+{
+	on_accept(sk);
+	return 0;
+}
+
+SEC("?kretprobe/inet_csk_accept")
+int BPF_KRETPROBE(sf_accept_kr, struct sock *sk)
+{
+	on_accept(sk);
+	return 0;
+}
+
+/* No function hooks: what accept() left behind the descriptor it returns. */
+static __always_inline void on_accept_return(long fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *fdt;
+	struct file **files, *file = NULL;
+	struct socket *socket;
+
+	if (fd < 0)
+		return;
+	fdt = BPF_CORE_READ(task, files, fdt);
+	if (fd >= BPF_CORE_READ(fdt, max_fds))
+		return;
+	files = BPF_CORE_READ(fdt, fd);
+	bpf_core_read(&file, sizeof(file), files + fd);
+	socket = BPF_CORE_READ(file, private_data);
+	on_accept(BPF_CORE_READ(socket, sk));
+}
+
+SEC("?tp/syscalls/sys_exit_accept4")
+int sf_accept4_sc(struct syscall_trace_exit *ctx)
+{
+	on_accept_return(ctx->ret);
+	return 0;
+}
+
+SEC("?tp/syscalls/sys_exit_accept")
+int sf_accept_sc(struct syscall_trace_exit *ctx)
+{
+	on_accept_return(ctx->ret);
+	return 0;
+}
+
+/* --- the process tree of `trace -- CMD` ---------------------------------------------------------------- */
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(sf_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
+	__u8 one = 1;
+
+	if (from != to && bpf_map_lookup_elem(&flt_tree, &from))
+		bpf_map_update_elem(&flt_tree, &to, &one, BPF_ANY);
+	return 0;
+}
+
+/* The last thread leaves; its number may be given to a stranger. Connections it has keep their verdict. */
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(sf_exit, struct task_struct *task)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+
+	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+		bpf_map_delete_elem(&flt_tree, &tgid);
+	return 0;
+}

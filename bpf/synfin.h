@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one header that the kernel side (bpf/) and the C side (src/) share: what a connection is, what a
+ * record in the ring buffer looks like, and the names of everything counted. It compiles alone on either
+ * side. All times are nanoseconds of CLOCK_MONOTONIC; a time of 0 means "not measured". Ports and sequence
+ * numbers are in host order, addresses in network order.
+ */
+#ifndef SYNFIN_H
+#define SYNFIN_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define SF_COMM_LEN 16 /* TASK_COMM_LEN; not always terminated when foreign bytes were read */
+#define SF_AF_INET  2  /* AF_INET and AF_INET6 are macros of userland, unknown to the kernel's BTF */
+#define SF_AF_INET6 10
+
+enum sf_role {
+	SF_ROLE_NONE = 0,   /* neither end was seen to open it (the connection is older than the tracer) */
+	SF_ROLE_CLIENT = 1, /* active open */
+	SF_ROLE_SERVER = 2, /* passive open */
+	SF_ROLE_BOTH = 3,   /* simultaneous open, self-connect */
+	__SF_ROLE_MAX
+};
+
+/* How sure we are of the owner. Never "whoever happened to run". */
+enum sf_source {
+	SF_SRC_NONE = 0,
+	SF_SRC_CONNECT = 1,  /* the task that called connect() */
+	SF_SRC_ACCEPT = 2,   /* the task that accept() returned to */
+	SF_SRC_LISTENER = 3, /* not accepted: the task that called listen() */
+	SF_SRC_ITERATOR = 4, /* found among the files of a task */
+	__SF_SRC_MAX
+};
+
+/* sf_conn.flags */
+enum sf_flag {
+	SF_F_V4MAPPED = 1 << 0,
+	SF_F_FASTOPEN = 1 << 1,
+	SF_F_SYNCOOKIE = 1 << 2,
+	SF_F_MPTCP = 1 << 3,
+	SF_F_DEFER_ACCEPT = 1 << 4,
+	SF_F_SIM_OPEN = 1 << 5,
+	SF_F_SIM_CLOSE = 1 << 6,
+	SF_F_ORPHAN = 1 << 7, /* the owner closed it before the connection was over */
+	SF_F_LATE = 1 << 8,   /* older than the tracer: what began before is a lower bound */
+	SF_F_REUSEPORT = 1 << 9,
+	SF_F_MIGRATED = 1 << 10,
+	/* kernel-side bookkeeping, not shown */
+	SF_F_OPENED = 1 << 11, /* the `open` record was written */
+	SF_F_ACCEPTED = 1 << 12,
+	SF_F_FIN_SENT_1ST = 1 << 13, /* our FIN came before the peer's */
+	SF_F_FIN_RCVD_1ST = 1 << 14,
+	SF_F_RST_IN = 1 << 15,
+	SF_F_RST_OUT = 1 << 16,
+	SF_F_TIME_WAIT = 1 << 17, /* the minisock is in TIME_WAIT proper, the peer's FIN has come */
+	SF_F_PENDING = 1 << 18,	  /* the filter cannot decide before it is accepted (or has a local port) */
+	SF_F_ENDED = 1 << 19,	  /* CLOSE was seen, the `close` record waits for who sent the RST */
+	SF_F_TW_BLIND = 1 << 20,  /* the minisock was not seen: the end is the socket's, a lower bound */
+	SF_F_RSN_DERIVED = 1 << 21,
+	SF_F_GAP = 1 << 22,	  /* an event of this connection was missed */
+	SF_F_CLOSING = 1 << 23,	  /* .closing is valid, .opening is gone */
+	SF_F_SOCK_GONE = 1 << 24, /* numbers of the full socket were taken, the minisock carries on */
+};
+#define SF_FLAGS_SHOWN ((1 << 11) - 1)
+
+/* What is known while the handshake lasts. */
+struct sf_opening {
+	__u64 connect_ts; /* client: connect() reached TCP */
+	__u64 syn_ts;	  /* client: first SYN handed to IP; server: SYN taken by the listener */
+	__u64 synack_ts;  /* client: SYN-ACK processed; server: first SYN-ACK handed to IP */
+	__u64 accept_ts;  /* server: accept() returned it (TCP Fast Open: may precede established) */
+	__u32 isn;
+	__u32 peer_isn;
+	__u32 backlog_len; /* server: children waiting in the accept queue when this one enters it */
+	__u32 backlog_max;
+	__u64 listener;	  /* server: kernel address of the listener, a key, never shown */
+	__u32 seqs_known; /* isn and peer_isn are set */
+	__u32 backlog_known;
+};
+
+/* What is known from the first FIN or RST on; overlays struct sf_opening, which was reported by then. */
+struct sf_closing {
+	__u64 fin_sent_ts;
+	__u64 fin_acked_ts;
+	__u64 fin_rcvd_ts;
+	__u64 close_ts;	      /* the owner called close() or died */
+	__u64 bytes_sent;     /* payload the peer acknowledged */
+	__u64 bytes_received; /* payload taken in order */
+	__u32 srtt_us;	      /* 0: no sample */
+	__u32 retrans;	      /* data and FIN segments sent again, SYN and SYN-ACK not */
+	__u32 closer_pid;     /* who called close(), shutdown() or exited; 0 unknown */
+	__u8 closer_comm[SF_COMM_LEN];
+	__u32 rst_reason; /* kernel's enum sk_rst_reason + 1; 0 unknown */
+};
+
+/*
+ * One end of one connection. The kernel keeps it under the address of whichever object carries the
+ * connection now (request_sock, sock, inet_timewait_sock); it is moved at each hand-over.
+ */
+struct sf_conn {
+	__u64 id;     /* unique in a run */
+	__u64 cookie; /* socket cookie, 0 when the kernel has not given one */
+	__u64 cgroup_id;
+	__u64 est_ts;	/* ESTABLISHED, or when the tracer first saw a late one */
+	__u8 laddr[16]; /* IPv4 in the first 4 bytes */
+	__u8 raddr[16];
+	__u16 lport;
+	__u16 rport;
+	__u32 netns; /* inode */
+	__u32 flags; /* enum sf_flag */
+	__u8 family; /* SF_AF_INET, SF_AF_INET6; v4-mapped is SF_AF_INET with SF_F_V4MAPPED */
+	__u8 role;   /* enum sf_role */
+	__u8 state;  /* the kernel's TCP_*, as of the last event */
+	__u8 source; /* enum sf_source */
+	__u32 pid;   /* tgid of the owner, 0 with SF_SRC_NONE */
+	__u32 tid;
+	__u32 uid;
+	__u8 comm[SF_COMM_LEN];
+	__u8 syn_retrans;
+	__u8 synack_retrans;
+	__u8 fin_retrans;
+	__u8 error; /* sk_err when the connection or the attempt died, else 0 */
+	union {
+		struct sf_opening opening;
+		struct sf_closing closing;
+	};
+};
+
+enum sf_event_type {
+	SF_EV_OPEN = 1,	  /* the handshake ended, one way or another; .opening is valid */
+	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN; .accept_ns is valid */
+	SF_EV_CLOSE = 3,  /* stage `end`; .closing is valid */
+	SF_EV_GONE = 4,	  /* TIME_WAIT ended */
+	SF_EV_STAGE = 5,  /* one stage; see .stage, .seq, .ack */
+	__SF_EV_MAX
+};
+
+enum sf_stage {
+	SF_ST_NONE = 0,
+	SF_ST_CONNECT = 1,
+	SF_ST_SYN = 2,
+	SF_ST_SYNACK = 3,
+	SF_ST_ESTABLISHED = 4,
+	SF_ST_ACCEPT = 5,
+	SF_ST_FIN_SENT = 6,
+	SF_ST_FIN_ACKED = 7,
+	SF_ST_FIN_RCVD = 8,
+	SF_ST_CLOSE = 9,
+	SF_ST_END = 10,
+	SF_ST_GONE = 11,
+	__SF_ST_MAX
+};
+
+/* Of SF_EV_OPEN, SF_EV_CLOSE and SF_EV_GONE; one list, so that a value is never ambiguous. */
+enum sf_outcome {
+	SF_OUT_NONE = 0,
+	/* open */
+	SF_OUT_ESTABLISHED = 1,
+	SF_OUT_REFUSED = 2,
+	SF_OUT_RESET = 3,
+	SF_OUT_TIMED_OUT = 4, /* open and close */
+	SF_OUT_UNREACHABLE = 5,
+	SF_OUT_ABORTED = 6, /* open and close */
+	SF_OUT_NO_PORT = 7,
+	SF_OUT_SYN_DROPPED = 8,
+	SF_OUT_SYNACK_TIMED_OUT = 9,
+	SF_OUT_OVERFLOW = 10,
+	/* close */
+	SF_OUT_FIN = 11,
+	SF_OUT_RESET_LOCAL = 12,
+	SF_OUT_RESET_REMOTE = 13,
+	/* gone */
+	SF_OUT_TW_TIMER = 14,
+	SF_OUT_TW_REUSED = 15,
+	SF_OUT_TW_RESET = 16,
+	SF_OUT_TW_SYN = 17,
+	SF_OUT_TW_OVERFLOW = 18,
+	SF_OUT_TW_NETNS = 19,
+	SF_OUT_TW_KILLED = 20, /* ended early, and this tier cannot see by what */
+	__SF_OUT_MAX
+};
+
+/* sf_event.known: which of the optional numbers a stage record carries */
+enum sf_known { SF_K_SEQ = 1 << 0, SF_K_ACK = 1 << 1 };
+
+/*
+ * One record of the ring buffer. `ts` is the instant the record describes, which may lie before the
+ * moment it was written. `conn` is the connection as it was then.
+ */
+struct sf_event {
+	__u8 type;    /* enum sf_event_type, first, so that a reader can tell records apart */
+	__u8 stage;   /* enum sf_stage, SF_EV_STAGE only */
+	__u8 outcome; /* enum sf_outcome */
+	__u8 retrans; /* SF_EV_STAGE: this segment was sent before */
+	__u16 known;  /* enum sf_known */
+	__u16 pad;
+	__u32 seq;
+	__u32 ack;
+	__u64 ts;
+	__u64 accept_ns; /* SF_EV_ACCEPT: established to accept() */
+	struct sf_conn conn;
+};
+
+/* What was lost, per CPU, never reset while running. */
+enum sf_lost {
+	SF_LOST_DROPPED = 0,	  /* the ring buffer was full: a record was not written */
+	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen (hook skipped by the kernel) */
+	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
+	SF_LOST_UNATTRIBUTED = 3, /* accepted by a task that could not be told */
+	__SF_LOST_MAX
+};
+
+/* Conservation: opened = ended + alive + lost. Per CPU; counts what passed the filter. */
+enum sf_count {
+	SF_CNT_CLIENT_TRIED = 0, /* active opens begun */
+	SF_CNT_SERVER_TRIED = 1, /* passive opens begun */
+	SF_CNT_OPENED = 2,	 /* reached ESTABLISHED */
+	SF_CNT_FAILED = 3,	 /* died before */
+	SF_CNT_ENDED = 4,	 /* `close` */
+	SF_CNT_TW_BEGUN = 5,
+	SF_CNT_TW_GONE = 6,
+	SF_CNT_LATE = 7, /* followed from the middle */
+	__SF_CNT_MAX
+};
+
+/* Per CPU, in a map of its own. */
+struct sf_counters {
+	__u64 counts[__SF_CNT_MAX];
+	__u64 lost[__SF_LOST_MAX];
+};
+
+/* Which end of a connection a port filter looks at; bits of a port's byte in the filter table. */
+enum sf_port_end { SF_PORT_LOCAL = 1 << 0, SF_PORT_REMOTE = 1 << 1, SF_PORT_EITHER = 1 << 2 };
+
+#define SF_MAX_COMMS 8	/* comm globs that one run can filter by */
+#define SF_GLOB_LEN  32 /* with the NUL */
+
+/*
+ * A glob as an automaton over at most 31 elements (a character or '?'); state n is "n elements matched". A
+ * character c takes the set of states D to ((D & accept[c]) << 1) | (D & loop); a '*' makes its state a loop.
+ * No backtracking, and one step for each character: what a verifier likes.
+ */
+struct sf_glob {
+	__u32 accept[256]; /* bit n: element n takes this character */
+	__u32 loop;
+	__u32 final;
+};
+
+/* The task that called listen(); key: kernel address of the listening sock. */
+struct sf_owner {
+	__u64 cgroup_id;
+	__u32 pid;
+	__u32 tid;
+	__u32 uid;
+	__u8 comm[SF_COMM_LEN];
+	__u8 source; /* enum sf_source */
+	__u8 pad[3];
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct sf_opening) == 64, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_closing) == 80, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_conn) == 192,
+	       "one kmalloc-256 element of a BPF hash, header and key included");
+_Static_assert(sizeof(struct sf_event) == 224, "layout shared with BPF");
+#endif
+
+#endif

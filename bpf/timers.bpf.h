@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Requests and minisocks seen through their timers, for kernels where functions cannot be hooked. A
+ * request_sock and an inet_timewait_sock each carry a timer whose function tells them from every other timer
+ * of the machine.
+ *
+ *   request   started: SYN taken
+ *             cancelled and expired, started in the handler: SYN-ACK repeated
+ *             cancelled and expired, handler left: given up
+ *             cancelled and started: the client repeated its SYN (tcp_check_req)
+ *             cancelled: final ACK (a child was cloned just before, on this CPU), or reset
+ *   minisock  started: made
+ *             cancelled and started: the peer's FIN or its repeat
+ *             cancelled and expired: TIME_WAIT is over
+ *             cancelled: reuse, reset, `ss -K`, namespace exit
+ *
+ * Setting a pending timer anew cancels and starts it under the timer base's lock with interrupts off
+ * (__mod_timer), so that after a cancellation whatever comes next on this CPU tells which of the two it was.
+ * For the same reason none of the start and cancel programs can interrupt itself and be skipped.
+ */
+#ifndef SYNFIN_TIMERS_BPF_H
+#define SYNFIN_TIMERS_BPF_H
+
+#define EXPIRY_NS 1000000
+
+extern const void tw_timer_handler __ksym __weak;
+extern const void reqsk_timer_handler __ksym __weak;
+
+static __always_inline bool is_minisock_timer(const void *fn)
+{
+	return timers_show_tw && fn == &tw_timer_handler;
+}
+
+static __always_inline bool is_request_timer(const void *fn)
+{
+	return timers_show_requests && fn == &reqsk_timer_handler;
+}
+
+static __always_inline const struct inet_timewait_sock *minisock_of(const struct timer_list *t)
+{
+	return (const void *)t - bpf_core_field_offset(struct inet_timewait_sock, tw_timer);
+}
+
+static __always_inline const struct request_sock *request_of(const struct timer_list *t)
+{
+	return (const void *)t - bpf_core_field_offset(struct request_sock, rsk_timer);
+}
+
+static __always_inline void note_cancelled(struct sf_cpu *cpu, const void *object, const struct timer_list *t,
+					   bool is_tw)
+{
+	cpu->cancelled = (__u64)object;
+	cpu->cancelled_ts = bpf_ktime_get_ns();
+	cpu->cancelled_is_tw = is_tw;
+	cpu->cancelled_overdue = timer_is_over(t);
+}
+
+/*
+ * What was cancelled last on this CPU was not re-armed: it is dead. A timer that expires is cancelled first,
+ * and between that and timer_expire_entry interrupts are on (expire_timers), so that an overdue one is given
+ * a millisecond.
+ */
+static __always_inline void settle_cancelled(struct sf_cpu *cpu)
+{
+	const void *object = (const void *)cpu->cancelled;
+
+	if (!object)
+		return;
+	if (cpu->cancelled_overdue && bpf_ktime_get_ns() - cpu->cancelled_ts < EXPIRY_NS)
+		return;
+	cpu->cancelled = 0;
+	if (cpu->cancelled_is_tw)
+		on_minisock_dead(object, SF_OUT_TW_KILLED, cpu->cancelled_ts);
+	else
+		on_request_dead(object, SF_OUT_RESET, cpu->cancelled_ts);
+}
+
+/* Armed again after it was cancelled, and so not dead. */
+static __always_inline bool was_cancelled(struct sf_cpu *cpu, const void *object)
+{
+	if (cpu->cancelled != (__u64)object)
+		return false;
+	cpu->cancelled = 0;
+	return true;
+}
+
+static __always_inline void minisock_timer_started(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
+{
+	if (was_cancelled(cpu, tw)) {
+		on_minisock_rearmed(tw);
+		return;
+	}
+	settle_cancelled(cpu);
+	on_minisock(tw);
+}
+
+/* Anew for a request we know: its handler repeats the SYN-ACK, or the client its SYN (tcp_check_req). */
+static __always_inline void request_timer_started(struct sf_cpu *cpu, const struct request_sock *req)
+{
+	if (was_cancelled(cpu, req))
+		return;
+	settle_cancelled(cpu);
+	if (cpu->expired == (__u64)req)
+		cpu->expired = 0;
+	else
+		on_request(req);
+}
+
+static __always_inline void on_timer_start(const struct timer_list *t)
+{
+	const void *fn = t->function;
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	if (is_minisock_timer(fn))
+		minisock_timer_started(cpu, minisock_of(t));
+	else if (is_request_timer(fn))
+		request_timer_started(cpu, request_of(t));
+	else
+		settle_cancelled(cpu);
+}
+
+static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const struct request_sock *req)
+{
+	const struct sock *child = (const void *)cpu->child;
+
+	if (child && same_connection(&child->__sk_common, &req->__req_common))
+		on_request_done(req, child);
+	else
+		note_cancelled(cpu, req, &req->rsk_timer, false);
+}
+
+static __always_inline void on_timer_cancel(const struct timer_list *t)
+{
+	const void *fn = t->function;
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	settle_cancelled(cpu);
+	if (is_request_timer(fn))
+		request_timer_cancelled(cpu, request_of(t));
+	else if (is_minisock_timer(fn))
+		note_cancelled(cpu, minisock_of(t), t, true);
+}
+
+/* Why it would die is read now: once its handler has left, its memory may be another's. */
+static __always_inline void note_expired(struct sf_cpu *cpu, const struct request_sock *req)
+{
+	cpu->expired = (__u64)req;
+	cpu->expired_outcome = request_outcome(req);
+}
+
+static __always_inline void on_timer_expire(const struct timer_list *t)
+{
+	const void *fn = t->function;
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	if (is_minisock_timer(fn)) {
+		if (!was_cancelled(cpu, minisock_of(t)))
+			settle_cancelled(cpu);
+		on_minisock_dead(minisock_of(t), SF_OUT_TW_TIMER, bpf_ktime_get_ns());
+	} else if (is_request_timer(fn)) {
+		if (!was_cancelled(cpu, request_of(t)))
+			settle_cancelled(cpu);
+		note_expired(cpu, request_of(t));
+	} else {
+		settle_cancelled(cpu);
+	}
+}
+
+/* The handler left without arming the timer again: the request is gone, and its memory may be. */
+static __always_inline void on_timer_done(const struct timer_list *t)
+{
+	struct sf_cpu *cpu = this_cpu();
+	const struct request_sock *req = request_of(t);
+
+	if (!cpu || cpu->expired != (__u64)req)
+		return;
+	cpu->expired = 0;
+	on_request_dead(req, cpu->expired_outcome, bpf_ktime_get_ns());
+}
+
+#endif
