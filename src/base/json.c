@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The streaming JSON writer. */
+#include "base/json.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+void json__init(struct json *j, struct str *out)
+{
+	*j = (struct json){.out = out};
+}
+
+static void begin_value(struct json *j)
+{
+	if (!j->after_key && j->comma & 1U << j->depth)
+		str__append_char(j->out, ',', 1);
+	j->comma |= 1U << j->depth;
+	j->after_key = false;
+}
+
+static void open_level(struct json *j, char bracket)
+{
+	begin_value(j);
+	str__append_char(j->out, bracket, 1);
+	assert(j->depth < JSON_MAX_DEPTH);
+	j->depth++;
+	j->comma &= ~(1U << j->depth);
+}
+
+static void close_level(struct json *j, char bracket)
+{
+	assert(j->depth > 0 && !j->after_key);
+	j->depth--;
+	str__append_char(j->out, bracket, 1);
+}
+
+void json__begin_object(struct json *j)
+{
+	open_level(j, '{');
+}
+
+void json__end_object(struct json *j)
+{
+	close_level(j, '}');
+}
+
+void json__begin_array(struct json *j)
+{
+	open_level(j, '[');
+}
+
+void json__end_array(struct json *j)
+{
+	close_level(j, ']');
+}
+
+void json__key(struct json *j, const char *key)
+{
+	assert(!j->after_key);
+	begin_value(j);
+	str__append_char(j->out, '"', 1);
+	str__append(j->out, key);
+	str__append(j->out, "\":");
+	j->after_key = true;
+}
+
+void json__u64(struct json *j, uint64_t value)
+{
+	begin_value(j);
+	str__appendf(j->out, "%" PRIu64, value);
+}
+
+void json__i64(struct json *j, int64_t value)
+{
+	begin_value(j);
+	str__appendf(j->out, "%" PRId64, value);
+}
+
+void json__bool(struct json *j, bool value)
+{
+	begin_value(j);
+	str__append(j->out, value ? "true" : "false");
+}
+
+void json__null(struct json *j)
+{
+	begin_value(j);
+	str__append(j->out, "null");
+}
+
+void json__string(struct json *j, const char *text)
+{
+	if (!text) {
+		json__null(j);
+		return;
+	}
+	begin_value(j);
+	str__append_char(j->out, '"', 1);
+	str__append_json(j->out, text, strlen(text));
+	str__append_char(j->out, '"', 1);
+}
+
+void json__key_u64(struct json *j, const char *key, uint64_t value)
+{
+	json__key(j, key);
+	json__u64(j, value);
+}
+
+void json__key_bool(struct json *j, const char *key, bool value)
+{
+	json__key(j, key);
+	json__bool(j, value);
+}
+
+void json__key_string(struct json *j, const char *key, const char *text)
+{
+	json__key(j, key);
+	json__string(j, text);
+}
+
+void json__key_nonzero(struct json *j, const char *key, uint64_t value)
+{
+	json__key(j, key);
+	if (value)
+		json__u64(j, value);
+	else
+		json__null(j);
+}

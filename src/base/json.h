@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A streaming JSON writer on top of struct str. It owns commas and quoting; the caller owns the nesting
+ * (asserted). Absent values are written as null, never left to the caller's taste.
+ */
+#ifndef SYNFIN_BASE_JSON_H
+#define SYNFIN_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+#define JSON_MAX_DEPTH 31
+
+struct json {
+	struct str *out;
+	unsigned int depth;
+	uint32_t comma; /* bit n: level n has a member already */
+	bool after_key; /* the next value belongs to a key */
+};
+
+/* `out` is borrowed and appended to. */
+void json__init(struct json *j, struct str *out);
+
+void json__begin_object(struct json *j);
+void json__end_object(struct json *j);
+void json__begin_array(struct json *j);
+void json__end_array(struct json *j);
+
+/* Inside an object, before each value. `key` must be plain ASCII without quotes. */
+void json__key(struct json *j, const char *key);
+
+void json__u64(struct json *j, uint64_t value);
+void json__i64(struct json *j, int64_t value);
+void json__bool(struct json *j, bool value);
+void json__null(struct json *j);
+/* NULL is written as null. */
+void json__string(struct json *j, const char *text);
+
+/* Key and value in one. */
+void json__key_u64(struct json *j, const char *key, uint64_t value);
+void json__key_bool(struct json *j, const char *key, bool value);
+void json__key_string(struct json *j, const char *key, const char *text);
+/* For values whose 0 means "unknown". */
+void json__key_nonzero(struct json *j, const char *key, uint64_t value);
+
+#endif

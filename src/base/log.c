@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One line, one write. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static enum log_level level_max = LOG_LEVEL_INFO;
+
+void log__set_level(enum log_level max)
+{
+	level_max = max;
+}
+
+enum log_level log__level(void)
+{
+	return level_max;
+}
+
+void log__vwrite(enum log_level level, const char *fmt, va_list ap)
+{
+	/* Information carries no label: "synfin: ready" is part of the contract. */
+	static const char *const prefix[] = {
+		[LOG_LEVEL_ERROR] = "synfin: error: ",
+		[LOG_LEVEL_WARN] = "synfin: warning: ",
+		[LOG_LEVEL_INFO] = "synfin: ",
+		[LOG_LEVEL_DEBUG] = "synfin: debug: ",
+	};
+	struct str text = {0}, line = {0};
+	int saved_errno = errno;
+
+	if (level > level_max)
+		return;
+	str__vappendf(&text, fmt, ap);
+	if (text.len && text.buf[text.len - 1] == '\n')
+		text.len--;
+	str__append(&line, prefix[level]);
+	str__append_safe(&line, str__text(&text), text.len, false);
+	str__append_char(&line, '\n', 1);
+	/* There is nobody left to tell when stderr does not take it. */
+	(void)str__write(&line, STDERR_FILENO);
+	str__fini(&line);
+	str__fini(&text);
+	errno = saved_errno;
+}
+
+void log__error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log__vwrite(LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+}
+
+void log__warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log__vwrite(LOG_LEVEL_WARN, fmt, ap);
+	va_end(ap);
+}
+
+void log__info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log__vwrite(LOG_LEVEL_INFO, fmt, ap);
+	va_end(ap);
+}
+
+void log__debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log__vwrite(LOG_LEVEL_DEBUG, fmt, ap);
+	va_end(ap);
+}

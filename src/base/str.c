@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The growable buffer, and the two ways in which foreign bytes are let into output. */
+#include "base/str.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void str__fini(struct str *s)
+{
+	free(s->buf);
+	*s = (struct str){0};
+}
+
+void str__reset(struct str *s)
+{
+	s->len = 0;
+	s->failed = false;
+	if (s->buf)
+		s->buf[0] = '\0';
+}
+
+int str__error(const struct str *s)
+{
+	return s->failed ? -ENOMEM : 0;
+}
+
+const char *str__text(const struct str *s)
+{
+	return s->buf ? s->buf : "";
+}
+
+/* Room for `sz` more bytes and the NUL. */
+static bool reserve(struct str *s, size_t sz)
+{
+	size_t cap = s->cap ? s->cap : 256;
+	char *buf;
+
+	if (s->failed)
+		return false;
+	if (sz < s->cap - s->len)
+		return true;
+	while (cap - s->len <= sz && cap <= SIZE_MAX / 2)
+		cap *= 2;
+	buf = cap - s->len > sz ? realloc(s->buf, cap) : NULL;
+	if (!buf) {
+		s->failed = true;
+		return false;
+	}
+	s->buf = buf;
+	s->cap = cap;
+	return true;
+}
+
+void str__append_bytes(struct str *s, const void *bytes, size_t sz)
+{
+	if (!sz || !reserve(s, sz))
+		return;
+	memcpy(s->buf + s->len, bytes, sz);
+	s->len += sz;
+	s->buf[s->len] = '\0';
+}
+
+void str__append(struct str *s, const char *text)
+{
+	str__append_bytes(s, text, strlen(text));
+}
+
+void str__append_char(struct str *s, char c, size_t cnt)
+{
+	if (!cnt || !reserve(s, cnt))
+		return;
+	memset(s->buf + s->len, c, cnt);
+	s->len += cnt;
+	s->buf[s->len] = '\0';
+}
+
+void str__vappendf(struct str *s, const char *fmt, va_list ap)
+{
+	va_list again;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (len < 0) {
+		s->failed = true;
+		return;
+	}
+	if (!len || !reserve(s, (size_t)len))
+		return;
+	vsnprintf(s->buf + s->len, (size_t)len + 1, fmt, ap);
+	s->len += (size_t)len;
+}
+
+void str__appendf(struct str *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	str__vappendf(s, fmt, ap);
+	va_end(ap);
+}
+
+/*
+ * The character at `bytes` and its length, or 0 when it is not valid UTF-8 (overlong forms, surrogates and
+ * what lies beyond U+10FFFF included).
+ */
+static size_t decode_utf8(const unsigned char *bytes, size_t sz, uint32_t *ret_char)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint32_t c = bytes[0];
+	size_t len, i;
+
+	if (c < 0x80) {
+		*ret_char = c;
+		return 1;
+	}
+	len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+	if (c < 0xc2 || c > 0xf4 || len > sz)
+		return 0;
+	c &= 0x7fU >> len;
+	for (i = 1; i < len; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (bytes[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret_char = c;
+	return len;
+}
+
+static void append_json_char(struct str *s, const char *bytes, size_t len, uint32_t c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+		str__append_char(s, '\\', 1);
+		str__append_char(s, (char)c, 1);
+		break;
+	case '\n':
+		str__append(s, "\\n");
+		break;
+	case '\t':
+		str__append(s, "\\t");
+		break;
+	default:
+		if (c < 0x20 || c == 0x7f)
+			str__appendf(s, "\\u%04x", c);
+		else
+			str__append_bytes(s, bytes, len);
+	}
+}
+
+void str__append_json(struct str *s, const char *bytes, size_t sz)
+{
+	size_t i = 0, len;
+	uint32_t c;
+
+	while (i < sz) {
+		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
+		if (len)
+			append_json_char(s, bytes + i, len, c);
+		else
+			str__append(s, "\xef\xbf\xbd");
+		i += len ? len : 1;
+	}
+}
+
+/*
+ * Unsafe besides C0, DEL and C1: line and paragraph separators, and the marks that reorder or hide what
+ * stands around them.
+ */
+static bool is_printable(uint32_t c, bool word)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return false;
+	if (word && (c == ' ' || c == 0xa0 || c == 0x3000))
+		return false;
+	return c != 0x61c && !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
+	       !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff;
+}
+
+size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word)
+{
+	size_t i = 0, k, len, columns = 0;
+	uint32_t c = 0;
+
+	while (i < sz) {
+		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
+		if (len && is_printable(c, word)) {
+			str__append_bytes(s, bytes + i, len);
+			columns++;
+		} else {
+			len = len ? len : 1;
+			for (k = 0; k < len; k++)
+				str__appendf(s, "\\x%02x", (unsigned char)bytes[i + k]);
+			columns += 4 * len;
+		}
+		i += len;
+	}
+	return columns;
+}
+
+/*
+ * The finest form with at most three digits: x.xx, xx.x or xxx of a unit, each tried in turn, so that
+ * rounding up to 1000us gives 1.00ms. Seconds are the coarsest unit and take as many digits as they need.
+ */
+void str__append_duration(struct str *s, uint64_t ns)
+{
+	static const struct {
+		uint64_t hundredth;
+		const char *name;
+	} units[] = {{10, "us"}, {10000, "ms"}, {10000000, "s"}};
+	uint64_t step, scaled = 0, scale;
+	size_t i;
+	int decimals;
+
+	if (ns < 1000) {
+		str__appendf(s, "%uns", (unsigned int)ns);
+		return;
+	}
+	for (i = 0; i < 3; i++) {
+		step = units[i].hundredth;
+		scale = 100;
+		for (decimals = 2; decimals >= 0; decimals--, step *= 10, scale /= 10) {
+			scaled = ns / step + (ns % step >= step / 2);
+			if (scaled >= 1000)
+				continue;
+			str__appendf(s, "%" PRIu64, scaled / scale);
+			if (decimals)
+				str__appendf(s, ".%0*" PRIu64, decimals, scaled % scale);
+			str__append(s, units[i].name);
+			return;
+		}
+	}
+	str__appendf(s, "%" PRIu64 "s", scaled);
+}
+
+static int wait_writable(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+
+	return poll(&pfd, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+int str__write(struct str *s, int fd)
+{
+	int err = str__error(s);
+	size_t done = 0;
+	ssize_t n;
+
+	while (!err && done < s->len) {
+		n = write(fd, s->buf + done, s->len - done);
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno == EAGAIN)
+			err = wait_writable(fd);
+		else if (errno != EINTR)
+			err = -errno;
+	}
+	str__reset(s);
+	return err;
+}

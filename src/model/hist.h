@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Latency histograms: the buckets of bpf/hist.h with count, sum and exact extremes. Merging loses nothing.
+ */
+#ifndef SYNFIN_MODEL_HIST_H
+#define SYNFIN_MODEL_HIST_H
+
+#include <stdint.h>
+
+/* In angle brackets, or this file would find itself. */
+#include <hist.h>
+
+/* Zero-initialised is empty. */
+struct hist {
+	uint64_t count;
+	uint64_t sum_ns;
+	uint64_t min_ns; /* meaningless while count is 0 */
+	uint64_t max_ns;
+	uint64_t buckets[SF_HIST_BUCKETS];
+};
+
+void hist__record(struct hist *h, uint64_t ns);
+void hist__merge(struct hist *into, const struct hist *from);
+
+/*
+ * The value that `ppm` millionths of the samples do not exceed (990000: p99): the upper bound of the bucket
+ * in which that sample lies, clipped to the maximum. Never below the true sample, above it by at most
+ * 6.25 % (by up to 1.024 us in the first bucket; in the last one it is the maximum). 0 when empty.
+ */
+uint64_t hist__quantile(const struct hist *h, unsigned int ppm);
+
+#endif

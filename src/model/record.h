@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One raw record of the kernel side, checked and turned into what users are told. Everything shown,
+ * counted or exported is derived here, once, so that a line, a histogram and a metric cannot disagree.
+ */
+#ifndef SYNFIN_MODEL_RECORD_H
+#define SYNFIN_MODEL_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "synfin.h"
+
+/* Not measured, or the state was never entered. Holds for every int64_t of struct record. */
+#define SF_ABSENT INT64_MIN
+
+/* The durations; the comment names the interval. The JSON field is record__dur_name(). */
+enum record_dur {
+	REC_HANDSHAKE,	 /* syn to established, each end by its own clock; not with SYN cookies */
+	REC_ATTEMPT,	 /* syn to the verdict of an open that failed */
+	REC_PORT_SEARCH, /* client: connect to syn */
+	REC_ACCEPT_WAIT, /* established to accept */
+	REC_ESTABLISHED, /* the states of RFC 9293, each from entry to exit */
+	REC_FIN_WAIT1,
+	REC_FIN_WAIT2,
+	REC_CLOSING,
+	REC_CLOSE_WAIT,
+	REC_LAST_ACK,
+	REC_TIME_WAIT,
+	REC_HALF_CLOSE, /* first FIN to the other side's FIN, or the end */
+	REC_CLOSE,	/* first FIN or RST to end */
+	REC_LIFE,	/* established to end */
+	__REC_DUR_MAX
+};
+
+/* Who sent the first FIN or RST. */
+enum record_side {
+	REC_SIDE_UNKNOWN = 0,
+	REC_SIDE_LOCAL,
+	REC_SIDE_REMOTE,
+	REC_SIDE_BOTH, /* the FINs crossed */
+	__REC_SIDE_MAX
+};
+
+struct record {
+	enum sf_event_type type;
+	enum sf_outcome outcome; /* of open, close and gone (there: why TIME_WAIT ended) */
+	enum sf_role role;
+	uint32_t flags; /* enum sf_flag; SF_FLAGS_SHOWN of them are for users */
+	uint64_t id;
+	uint64_t ts;	 /* CLOCK_MONOTONIC */
+	uint64_t cookie; /* 0: none */
+	uint32_t netns;	 /* inode; 0: not known */
+	int af;		 /* AF_INET, AF_INET6 */
+	uint8_t laddr[16];
+	uint8_t raddr[16];
+	uint16_t lport; /* 0: none yet */
+	uint16_t rport;
+
+	/* Meaningful unless source is SF_SRC_NONE. */
+	struct {
+		enum sf_source source;
+		uint32_t pid;
+		uint32_t tid; /* 0: not known */
+		uint32_t uid;
+		uint64_t cgroup_id; /* 0: not known */
+		char comm[SF_COMM_LEN + 1];
+	} owner;
+
+	int64_t dur[__REC_DUR_MAX]; /* ns */
+	uint32_t at_least;	    /* bit 1 << enum record_dur: a lower bound */
+	uint32_t backwards;	    /* intervals dropped because they ended before they began */
+
+	/* open: offsets in ns from the first stage known, by enum sf_stage from SF_ST_CONNECT to SF_ST_ACCEPT
+	 */
+	int64_t stage_ns[SF_ST_ACCEPT + 1];
+	int64_t syn_retrans;	/* client */
+	int64_t synack_retrans; /* server, not with SYN cookies */
+	int64_t isn;
+	int64_t peer_isn;
+	int64_t backlog_len; /* server */
+	int64_t backlog_max;
+	int error; /* open, close: errno; 0: none */
+
+	/* close */
+	enum record_side closed_by;
+	int time_wait;	/* 1: begins here; 0: does not; -1: this tier cannot see it */
+	int rst_reason; /* kernel's enum sk_rst_reason, -1: not known */
+	int64_t fin_retrans;
+	int64_t retrans;
+	int64_t srtt_ns;
+	int64_t bytes_sent;
+	int64_t bytes_received;
+	uint32_t closer_pid; /* 0: not known */
+	char closer_comm[SF_COMM_LEN + 1];
+
+	/* stage */
+	enum sf_stage stage;
+	bool stage_retrans;
+	int64_t seq;
+	int64_t ack;
+};
+
+/*
+ * 0; -EINVAL when `sz` is not the size of a record; -EPROTO when its contents make no sense. `data` needs
+ * no alignment and no byte of it is trusted. *ret_rec is written only on success.
+ *
+ * Lower bounds (`at_least`): with SF_F_LATE every interval that begins at est_ts, which then is the moment
+ * of first sight; the stamps of what had happened before (a FIN sent, acknowledged, received) equal est_ts,
+ * and what was over by then is absent. With SF_F_TW_BLIND what ends with the socket instead of `end`.
+ * With SF_F_GAP a transition was missed: of a close only the life remains certain, the rest is absent.
+ */
+int record__decode(const void *data, size_t sz, struct record *ret_rec);
+
+/* "handshake_ns" and so on. */
+const char *record__dur_name(enum record_dur dur);
+
+/* The instants from which the states of a closing connection follow; 0 where it did not happen. */
+struct record_path {
+	uint64_t est_ts;
+	uint64_t fin_sent_ts;
+	uint64_t fin_acked_ts;
+	uint64_t fin_rcvd_ts;
+	uint64_t end_ts;
+	bool rcvd_first; /* fin_rcvd_ts is set, and was before fin_sent_ts, if that is set */
+};
+
+/* An interval of a path; either end 0: the state was never entered, or that end is not known. */
+struct record_span {
+	uint64_t from;
+	uint64_t to;
+};
+
+/* When it was in each of REC_ESTABLISHED ... REC_LAST_ACK; the other elements are zeroed. */
+void record__spans(const struct record_path *path, struct record_span span[__REC_DUR_MAX]);
+
+#endif

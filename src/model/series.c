@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A set is one flat array of slots, a slot for each metric and pair of label values; histograms are made
+ * when their first sample comes, for most sets use a few of them. A table, once, says which labels a metric
+ * has; recording and iterating both follow it.
+ */
+#include "model/series.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/names.h"
+
+#define OPEN_OUTCOME_CNT  (SF_OUT_OVERFLOW + 1)
+#define CLOSE_OUTCOME_CNT (SF_OUT_RESET_REMOTE + 1)
+#define STAGE_CNT	  (SF_ST_SYNACK + 1)
+#define STATE_CNT	  (REC_TIME_WAIT - REC_FIN_WAIT1 + 1)
+#define REASON_CNT	  (NAMES_RST_REASON_CNT + 1) /* 0: not known */
+
+enum segment { SEG_SYN, SEG_SYNACK, SEG_FIN, SEG_CNT };
+enum direction { DIR_IN, DIR_OUT, DIR_CNT };
+
+static const char *segment_name(unsigned int segment)
+{
+	static const char *const names[SEG_CNT] = {"syn", "synack", "fin"};
+
+	return names[segment];
+}
+
+static const char *direction_name(unsigned int direction)
+{
+	return direction == DIR_IN ? "in" : "out";
+}
+
+static const char *reason_name(unsigned int value)
+{
+	return names__rst_reason((int)value - 1);
+}
+
+static const char *state_name(unsigned int value)
+{
+	static const char *const names[STATE_CNT] = {"fin_wait1",  "fin_wait2", "closing",
+						     "close_wait", "last_ack",	"time_wait"};
+
+	return names[value];
+}
+
+/* One label: its name, how many values it has, and their words. */
+struct label {
+	const char *name;
+	unsigned int cnt;
+	const char *(*value_fn)(unsigned int value);
+};
+
+#define LABEL_ROLE                                 \
+	{                                          \
+		"role", __SF_ROLE_MAX, names__role \
+	}
+
+static const struct {
+	const char *name;
+	struct label label[2];
+} metrics[__SERIES_MAX] = {
+	[SERIES_HANDSHAKE] = {"handshake", {LABEL_ROLE, {"outcome", OPEN_OUTCOME_CNT, names__outcome}}},
+	[SERIES_STAGE] = {"handshake_stage", {LABEL_ROLE, {"stage", STAGE_CNT, names__stage}}},
+	[SERIES_ACCEPT_WAIT] = {.name = "accept_wait"},
+	[SERIES_CLOSE] = {"close",
+			  {{"outcome", CLOSE_OUTCOME_CNT, names__outcome},
+			   {"closed_by", __REC_SIDE_MAX, names__side}}},
+	[SERIES_STATE] = {"close_state", {{"state", STATE_CNT, state_name}}},
+	[SERIES_HALF_CLOSE] = {.name = "half_close"},
+	[SERIES_LIFE] = {"life", {LABEL_ROLE}},
+	[SERIES_OPENS] = {"opens", {LABEL_ROLE, {"outcome", OPEN_OUTCOME_CNT, names__outcome}}},
+	[SERIES_CLOSES] = {"closes",
+			   {{"outcome", CLOSE_OUTCOME_CNT, names__outcome},
+			    {"closed_by", __REC_SIDE_MAX, names__side}}},
+	[SERIES_RETRANSMITS] = {"retransmits", {{"segment", SEG_CNT, segment_name}}},
+	[SERIES_RESETS] = {"resets",
+			   {{"direction", DIR_CNT, direction_name}, {"reason", REASON_CNT, reason_name}}},
+};
+
+union slot {
+	struct hist *hist;
+	uint64_t count;
+};
+
+struct set {
+	char *key;
+	uint32_t hash;
+	bool is_other;
+	union slot slots[];
+};
+
+struct series {
+	series_key_fn key_fn;
+	size_t max_sets;
+	size_t set_cnt;
+	struct set **sets; /* in order of first sight; the last place is for "other" */
+	uint32_t *index;   /* open addressing by hash of the key; position in sets + 1, 0: free */
+	size_t index_cap;  /* a power of two, at least twice the sets */
+	struct str key;	   /* of the record being added */
+	uint64_t folded;
+	uint64_t bounds;
+	size_t first_slot[__SERIES_MAX + 1];
+};
+
+const char *series__metric_name(enum series_metric metric)
+{
+	return metrics[metric].name;
+}
+
+/* A label that a metric has not takes one place. */
+static unsigned int value_cnt(unsigned int metric, unsigned int label)
+{
+	return metrics[metric].label[label].name ? metrics[metric].label[label].cnt : 1;
+}
+
+int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_series)
+{
+	struct series *s = calloc(1, sizeof(*s));
+	unsigned int m;
+
+	if (!s)
+		return -ENOMEM;
+	s->key_fn = key_fn;
+	s->max_sets = max_sets ? max_sets : 1;
+	for (m = 0; m < __SERIES_MAX; m++)
+		s->first_slot[m + 1] = s->first_slot[m] + (size_t)value_cnt(m, 0) * value_cnt(m, 1);
+	for (s->index_cap = 16; s->index_cap < 2 * s->max_sets;)
+		s->index_cap *= 2;
+	s->sets = calloc(s->max_sets + 1, sizeof(struct set *));
+	s->index = calloc(s->index_cap, sizeof(*s->index));
+	if (!s->sets || !s->index) {
+		series__free(s);
+		return -ENOMEM;
+	}
+	*ret_series = s;
+	return 0;
+}
+
+static void free_set(const struct series *s, struct set *set)
+{
+	size_t i;
+
+	for (i = 0; i < s->first_slot[SERIES_OPENS]; i++)
+		free(set->slots[i].hist);
+	free(set->key);
+	free(set);
+}
+
+void series__reset(struct series *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->set_cnt; i++)
+		free_set(s, s->sets[i]);
+	s->set_cnt = 0;
+	memset(s->index, 0, s->index_cap * sizeof(*s->index));
+	s->folded = 0;
+	s->bounds = 0;
+}
+
+void series__free(struct series *s)
+{
+	if (!s)
+		return;
+	if (s->sets && s->index)
+		series__reset(s);
+	free(s->sets);
+	free(s->index);
+	str__fini(&s->key);
+	free(s);
+}
+
+/* FNV-1a: keys are short and their number is bounded. */
+static uint32_t hash_key(const char *key)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *key; key++)
+		hash = (hash ^ (unsigned char)*key) * 16777619U;
+	return hash;
+}
+
+static struct set *add_set(struct series *s, const char *key, uint32_t hash, bool is_other)
+{
+	struct set *set = calloc(1, sizeof(*set) + s->first_slot[__SERIES_MAX] * sizeof(set->slots[0]));
+
+	if (!set)
+		return NULL;
+	set->key = strdup(key);
+	if (!set->key) {
+		free(set);
+		return NULL;
+	}
+	set->hash = hash;
+	set->is_other = is_other;
+	s->sets[s->set_cnt++] = set;
+	return set;
+}
+
+/* The set of what finds no room is made when it is first needed, and so is always the last one. */
+static struct set *find_other(struct series *s)
+{
+	s->folded++;
+	if (s->set_cnt > s->max_sets)
+		return s->sets[s->max_sets];
+	return add_set(s, "other", 0, true);
+}
+
+/* NULL: out of memory. */
+static struct set *find_set(struct series *s, const char *key)
+{
+	uint32_t hash = hash_key(key);
+	size_t i = hash & (s->index_cap - 1);
+	struct set *set;
+
+	for (; s->index[i]; i = (i + 1) & (s->index_cap - 1)) {
+		set = s->sets[s->index[i] - 1];
+		if (set->hash == hash && !strcmp(set->key, key))
+			return set;
+	}
+	if (s->set_cnt >= s->max_sets)
+		return find_other(s);
+	set = add_set(s, key, hash, false);
+	if (set)
+		s->index[i] = (uint32_t)s->set_cnt;
+	return set;
+}
+
+static union slot *slot_of(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
+			   unsigned int b)
+{
+	return &set->slots[s->first_slot[metric] + (size_t)a * value_cnt(metric, 1) + b];
+}
+
+static void add_count(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
+		      unsigned int b, int64_t n)
+{
+	if (n > 0)
+		slot_of(s, set, metric, a, b)->count += (uint64_t)n;
+}
+
+static int add_sample(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
+		      unsigned int b, int64_t ns)
+{
+	union slot *slot = slot_of(s, set, metric, a, b);
+
+	if (ns == SF_ABSENT)
+		return 0;
+	if (!slot->hist)
+		slot->hist = calloc(1, sizeof(*slot->hist));
+	if (!slot->hist)
+		return -ENOMEM;
+	hist__record(slot->hist, (uint64_t)ns);
+	return 0;
+}
+
+static int add_dur(struct series *s, struct set *set, const struct record *rec, enum record_dur dur,
+		   enum series_metric metric, unsigned int a, unsigned int b)
+{
+	if (rec->at_least & 1U << dur) {
+		s->bounds++;
+		return 0;
+	}
+	return add_sample(s, set, metric, a, b, rec->dur[dur]);
+}
+
+/* A reason is known for what this host sent; an attempt that died by a RST has no close record. */
+static void add_resets(const struct series *s, struct set *set, const struct record *rec)
+{
+	bool is_known = rec->rst_reason >= 0 && rec->rst_reason < NAMES_RST_REASON_CNT;
+
+	if (rec->flags & SF_F_RST_IN)
+		add_count(s, set, SERIES_RESETS, DIR_IN, 0, 1);
+	if (rec->flags & SF_F_RST_OUT)
+		add_count(s, set, SERIES_RESETS, DIR_OUT, is_known ? (unsigned int)rec->rst_reason + 1 : 0,
+			  1);
+}
+
+static int add_open(struct series *s, struct set *set, const struct record *rec)
+{
+	enum record_dur dur = rec->outcome == SF_OUT_ESTABLISHED ? REC_HANDSHAKE : REC_ATTEMPT;
+	unsigned int stage;
+	int err;
+
+	add_count(s, set, SERIES_OPENS, rec->role, rec->outcome, 1);
+	add_count(s, set, SERIES_RETRANSMITS, SEG_SYN, 0, rec->syn_retrans);
+	add_count(s, set, SERIES_RETRANSMITS, SEG_SYNACK, 0, rec->synack_retrans);
+	add_resets(s, set, rec);
+	err = add_dur(s, set, rec, dur, SERIES_HANDSHAKE, rec->role, rec->outcome);
+	if (!err)
+		err = add_dur(s, set, rec, REC_ACCEPT_WAIT, SERIES_ACCEPT_WAIT, 0, 0);
+	for (stage = SF_ST_CONNECT; !err && stage < STAGE_CNT; stage++) {
+		int64_t begin = rec->stage_ns[stage], end = rec->stage_ns[stage + 1];
+
+		if (begin != SF_ABSENT && end >= begin && !(rec->flags & SF_F_LATE))
+			err = add_sample(s, set, SERIES_STAGE, rec->role, stage, end - begin);
+	}
+	return err;
+}
+
+static int add_close(struct series *s, struct set *set, const struct record *rec)
+{
+	unsigned int dur;
+	int err;
+
+	add_count(s, set, SERIES_CLOSES, rec->outcome, rec->closed_by, 1);
+	add_count(s, set, SERIES_RETRANSMITS, SEG_FIN, 0, rec->fin_retrans);
+	add_resets(s, set, rec);
+	err = add_dur(s, set, rec, REC_CLOSE, SERIES_CLOSE, rec->outcome, rec->closed_by);
+	if (!err)
+		err = add_dur(s, set, rec, REC_HALF_CLOSE, SERIES_HALF_CLOSE, 0, 0);
+	if (!err)
+		err = add_dur(s, set, rec, REC_LIFE, SERIES_LIFE, rec->role, 0);
+	for (dur = REC_FIN_WAIT1; !err && dur <= REC_LAST_ACK; dur++)
+		err = add_dur(s, set, rec, dur, SERIES_STATE, dur - REC_FIN_WAIT1, 0);
+	return err;
+}
+
+int series__add(struct series *s, const struct record *rec)
+{
+	struct set *set;
+
+	str__reset(&s->key);
+	if (s->key_fn)
+		s->key_fn(rec, &s->key);
+	if (str__error(&s->key))
+		return -ENOMEM;
+	set = find_set(s, str__text(&s->key));
+	if (!set)
+		return -ENOMEM;
+	switch (rec->type) {
+	case SF_EV_OPEN:
+		return add_open(s, set, rec);
+	case SF_EV_ACCEPT:
+		return add_dur(s, set, rec, REC_ACCEPT_WAIT, SERIES_ACCEPT_WAIT, 0, 0);
+	case SF_EV_CLOSE:
+		return add_close(s, set, rec);
+	case SF_EV_GONE:
+		return add_dur(s, set, rec, REC_TIME_WAIT, SERIES_STATE, REC_TIME_WAIT - REC_FIN_WAIT1, 0);
+	default:
+		return 0;
+	}
+}
+
+uint64_t series__folded(const struct series *s)
+{
+	return s->folded;
+}
+
+uint64_t series__bounds(const struct series *s)
+{
+	return s->bounds;
+}
+
+static void describe_label(struct series_item *item, unsigned int label, unsigned int value)
+{
+	const struct label *l = &metrics[item->metric].label[label];
+	const char *word = l->name ? l->value_fn(value) : NULL;
+
+	item->label[label].name = l->name;
+	item->label[label].value = l->name && !word ? "unknown" : word;
+}
+
+static void describe_slot(const struct series *s, const struct set *set, size_t slot,
+			  struct series_item *ret_item)
+{
+	unsigned int metric = 0;
+	size_t at;
+
+	while (slot >= s->first_slot[metric + 1])
+		metric++;
+	at = slot - s->first_slot[metric];
+	*ret_item = (struct series_item){.key = set->key, .is_other = set->is_other, .metric = metric};
+	describe_label(ret_item, 0, (unsigned int)(at / value_cnt(metric, 1)));
+	describe_label(ret_item, 1, (unsigned int)(at % value_cnt(metric, 1)));
+	if (SERIES_IS_HIST(metric)) {
+		ret_item->hist = set->slots[slot].hist;
+		ret_item->count = ret_item->hist->count;
+	} else {
+		ret_item->count = set->slots[slot].count;
+	}
+}
+
+bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item)
+{
+	for (; it->set < s->set_cnt; it->set++, it->slot = 0) {
+		const struct set *set = s->sets[it->set];
+
+		while (it->slot < s->first_slot[__SERIES_MAX]) {
+			size_t slot = it->slot++;
+			bool is_used = slot < s->first_slot[SERIES_OPENS] ? set->slots[slot].hist != NULL
+									  : set->slots[slot].count != 0;
+
+			if (is_used) {
+				describe_slot(s, set, slot, ret_item);
+				return true;
+			}
+		}
+	}
+	return false;
+}

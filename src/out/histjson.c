@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One JSON object an interval. Buckets are [upper bound in ns, count] with inclusive bounds, only those
+ * that are not empty; counts are not cumulative; the bucket without an upper bound has null.
+ */
+#include "base/json.h"
+#include "model/names.h"
+#include "out/impl.h"
+
+static void put_head(struct json *j, const struct series_item *item)
+{
+	unsigned int i;
+
+	json__key_string(j, "key", item->key);
+	json__key_bool(j, "other", item->is_other);
+	json__key_string(j, "metric", series__metric_name(item->metric));
+	json__key(j, "labels");
+	json__begin_object(j);
+	for (i = 0; i < 2 && item->label[i].name; i++)
+		json__key_string(j, item->label[i].name, item->label[i].value);
+	json__end_object(j);
+	json__key_u64(j, "count", item->count);
+}
+
+static void put_buckets(struct json *j, const struct hist *h)
+{
+	unsigned int i;
+
+	json__key(j, "buckets");
+	json__begin_array(j);
+	for (i = 0; i < SF_HIST_BUCKETS; i++) {
+		if (!h->buckets[i])
+			continue;
+		json__begin_array(j);
+		if (i < SF_HIST_BUCKETS - 1)
+			json__u64(j, sf_hist_upper(i));
+		else
+			json__null(j);
+		json__u64(j, h->buckets[i]);
+		json__end_array(j);
+	}
+	json__end_array(j);
+}
+
+static void put_hist(struct json *j, const struct series_item *item)
+{
+	const struct hist *h = item->hist;
+
+	json__begin_object(j);
+	put_head(j, item);
+	json__key_u64(j, "sum_ns", h->sum_ns);
+	json__key_u64(j, "min_ns", h->min_ns);
+	json__key_u64(j, "max_ns", h->max_ns);
+	json__key_u64(j, "p50_ns", hist__quantile(h, 500000));
+	json__key_u64(j, "p90_ns", hist__quantile(h, 900000));
+	json__key_u64(j, "p99_ns", hist__quantile(h, 990000));
+	json__key_u64(j, "p999_ns", hist__quantile(h, 999000));
+	put_buckets(j, h);
+	json__end_object(j);
+}
+
+static void put_counter(struct json *j, const struct series_item *item)
+{
+	json__begin_object(j);
+	put_head(j, item);
+	json__end_object(j);
+}
+
+/* All items of one kind, as an array. */
+static void put_items(struct json *j, const struct series *s, const char *key, bool hists)
+{
+	struct series_iter it = {0};
+	struct series_item item;
+
+	json__key(j, key);
+	json__begin_array(j);
+	while (series__next(s, &it, &item)) {
+		if (SERIES_IS_HIST(item.metric) != hists)
+			continue;
+		if (hists)
+			put_hist(j, &item);
+		else
+			put_counter(j, &item);
+	}
+	json__end_array(j);
+}
+
+static void render_json(struct interval_out *io, uint64_t end_ns)
+{
+	char time[CLOCK_RFC3339_SZ];
+	struct json j;
+	unsigned int i;
+
+	json__init(&j, &io->out.text);
+	json__begin_object(&j);
+	json__key_u64(&j, "v", 1);
+	json__key_string(&j, "type", "hist");
+	json__key_string(&j, "time", clock__rfc3339(clock__real_ns(io->out.clk, end_ns), time));
+	json__key_u64(&j, "mono_ns", end_ns);
+	json__key_u64(&j, "interval_ns", end_ns > io->begin_ns ? end_ns - io->begin_ns : 0);
+	put_items(&j, io->series, "histograms", true);
+	put_items(&j, io->series, "counters", false);
+	json__key_u64(&j, "lower_bounds", series__bounds(io->series));
+	json__key_u64(&j, "folded", series__folded(io->series));
+	json__key(&j, "lost");
+	json__begin_object(&j);
+	for (i = 0; i < __SF_LOST_MAX; i++)
+		json__key_u64(&j, names__lost(i), io->lost[i]);
+	json__end_object(&j);
+	json__end_object(&j);
+	str__append_char(&io->out.text, '\n', 1);
+}
+
+int out__new_histjson(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
+		      struct out **ret_out)
+{
+	return interval_out__new(fd, clk, max_sets, key_fn, render_json, ret_out);
+}

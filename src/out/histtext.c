@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Histograms drawn as rows of bars, counters below them, for people. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "model/names.h"
+#include "out/impl.h"
+
+#define ROWS_MAX  20
+#define BAR_WIDTH 40
+
+/* Buckets first ... last shown as one row. */
+struct row {
+	unsigned int first;
+	unsigned int last;
+	uint64_t count;
+};
+
+/* Which row a bucket falls in when `step` of the fine ones share a row; the two open ends stand alone. */
+static unsigned int row_of(unsigned int bucket, unsigned int step)
+{
+	if (bucket == 0)
+		return 0;
+	if (bucket == SF_HIST_BUCKETS - 1)
+		return 1 + (SF_HIST_BUCKETS - 3) / step + 1;
+	return 1 + (bucket - 1) / step;
+}
+
+static unsigned int first_bucket(unsigned int row, unsigned int step)
+{
+	unsigned int bucket = row ? (row - 1) * step + 1 : 0;
+
+	return bucket < SF_HIST_BUCKETS - 1 ? bucket : SF_HIST_BUCKETS - 1;
+}
+
+/*
+ * The rows from the first to the last sample, in the finest of quarters of a power of two (step 4), halves,
+ * whole ones, or pairs of them that gives ROWS_MAX rows or fewer. Pairs always do: 15 and the open ends.
+ */
+static unsigned int find_rows(const struct hist *h, struct row rows[ROWS_MAX])
+{
+	unsigned int lo = sf_hist_index(h->min_ns), hi = sf_hist_index(h->max_ns), step = 4, cnt, row, i;
+
+	while (row_of(hi, step) - row_of(lo, step) + 1 > ROWS_MAX)
+		step *= 2;
+	cnt = row_of(hi, step) - row_of(lo, step) + 1;
+	for (i = 0; i < cnt; i++) {
+		row = row_of(lo, step) + i;
+		rows[i] = (struct row){.first = first_bucket(row, step)};
+		rows[i].last = row_of(SF_HIST_BUCKETS - 1, step) == row ? rows[i].first
+									: first_bucket(row + 1, step) - 1;
+	}
+	for (i = lo; i <= hi; i++)
+		rows[row_of(i, step) - row_of(lo, step)].count += h->buckets[i];
+	return cnt;
+}
+
+/* A bound, right-aligned in 7 columns; "inf" above the last one. */
+static void put_bound(struct str *s, uint64_t ns)
+{
+	struct str text = {0};
+
+	if (ns == UINT64_MAX)
+		str__append(&text, "inf");
+	else
+		str__append_duration(&text, ns);
+	str__appendf(s, "%7s", str__text(&text));
+	s->failed |= text.failed;
+	str__fini(&text);
+}
+
+static void put_row(struct str *s, const struct row *row, uint64_t most)
+{
+	/* In floating point: the product of two counts may overflow. A row with a sample shows a mark. */
+	size_t marks = (size_t)((double)row->count / (double)most * BAR_WIDTH + 0.5);
+
+	str__append(s, "  (");
+	put_bound(s, row->first ? sf_hist_upper(row->first - 1) : 0);
+	str__append(s, ", ");
+	put_bound(s, sf_hist_upper(row->last));
+	str__appendf(s, "] %10" PRIu64 " |", row->count);
+	marks = marks || !row->count ? marks : 1;
+	str__append_char(s, '#', marks);
+	str__append_char(s, ' ', BAR_WIDTH - marks);
+	str__append(s, "|\n");
+}
+
+static void put_title(struct str *s, const struct series_item *item)
+{
+	unsigned int i;
+
+	if (item->key[0]) {
+		str__append_safe(s, item->key, strlen(item->key), false);
+		str__append(s, ": ");
+	}
+	str__append(s, series__metric_name(item->metric));
+	for (i = 0; i < 2 && item->label[i].name; i++)
+		str__appendf(s, " %s=%s", item->label[i].name, item->label[i].value);
+}
+
+static void put_hist(struct str *s, const struct series_item *item)
+{
+	static const struct {
+		const char *name;
+		unsigned int ppm;
+	} quantiles[] = {{"p50", 500000}, {"p90", 900000}, {"p99", 990000}, {"p99.9", 999000}};
+	struct row rows[ROWS_MAX] = {0};
+	unsigned int cnt = find_rows(item->hist, rows), i;
+	uint64_t most = 0;
+
+	for (i = 0; i < cnt; i++)
+		most = rows[i].count > most ? rows[i].count : most;
+	str__append_char(s, '\n', 1);
+	put_title(s, item);
+	str__append_char(s, '\n', 1);
+	for (i = 0; i < cnt; i++)
+		put_row(s, &rows[i], most);
+	str__appendf(s, "  count %" PRIu64, item->count);
+	for (i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+		str__appendf(s, "  %s ", quantiles[i].name);
+		str__append_duration(s, hist__quantile(item->hist, quantiles[i].ppm));
+	}
+	str__append(s, "  max ");
+	str__append_duration(s, item->hist->max_ns);
+	str__append_char(s, '\n', 1);
+}
+
+static void put_lost(struct str *s, const struct interval_out *io)
+{
+	unsigned int i;
+
+	for (i = 0; i < __SF_LOST_MAX; i++) {
+		if (io->lost[i])
+			str__appendf(s, "lost: %" PRIu64 " %s\n", io->lost[i], names__lost(i));
+	}
+	if (series__bounds(io->series))
+		str__appendf(s, "left out: %" PRIu64 " durations known only as lower bounds\n",
+			     series__bounds(io->series));
+	if (series__folded(io->series))
+		str__appendf(s, "added to 'other': %" PRIu64 " records\n", series__folded(io->series));
+}
+
+static void render_text(struct interval_out *io, uint64_t end_ns)
+{
+	struct str *s = &io->out.text;
+	struct series_iter it = {0};
+	struct series_item item;
+	char time[CLOCK_RFC3339_SZ];
+	bool has_counter = false, is_empty = true;
+
+	str__appendf(s, "--- %.19sZ, ", clock__rfc3339(clock__real_ns(io->out.clk, end_ns), time));
+	str__append_duration(s, end_ns > io->begin_ns ? end_ns - io->begin_ns : 0);
+	str__append_char(s, '\n', 1);
+	while (series__next(io->series, &it, &item)) {
+		if (SERIES_IS_HIST(item.metric))
+			put_hist(s, &item);
+		is_empty = false;
+	}
+	if (is_empty)
+		str__append(s, "no connection opened or closed\n");
+	for (it = (struct series_iter){0}; series__next(io->series, &it, &item);) {
+		if (SERIES_IS_HIST(item.metric))
+			continue;
+		if (!has_counter)
+			str__append_char(s, '\n', 1);
+		has_counter = true;
+		put_title(s, &item);
+		str__appendf(s, " %" PRIu64 "\n", item.count);
+	}
+	put_lost(s, io);
+	str__append_char(s, '\n', 1);
+}
+
+int out__new_histtext(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
+		      struct out **ret_out)
+{
+	return interval_out__new(fd, clk, max_sets, key_fn, render_text, ret_out);
+}

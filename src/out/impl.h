@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the forms of output share; nobody outside src/out/ includes this. */
+#ifndef SYNFIN_OUT_IMPL_H
+#define SYNFIN_OUT_IMPL_H
+
+#include "base/str.h"
+#include "out/out.h"
+
+/* All append to out->text; record and tick return 0 or -errno. `tick` and `fini` may be NULL. */
+struct out_ops {
+	int (*record)(struct out *o, const struct record *rec);
+	void (*lost)(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
+	void (*tick)(struct out *o, uint64_t mono_ns);
+	void (*fini)(struct out *o);
+};
+
+/* The first member of each form, which is one allocation. */
+struct out {
+	const struct out_ops *ops;
+	const struct clock *clk;
+	struct str text; /* not written yet */
+	int fd;
+	int err; /* the write that failed */
+};
+
+/* The head of a form that shows a series once an interval. */
+struct interval_out {
+	struct out out;
+	struct series *series;
+	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
+	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
+	void (*render)(struct interval_out *io, uint64_t end_ns);
+};
+
+int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
+		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out);
+
+#define OUT_WORD_SZ 24
+
+/* The name of an errno or of a reset's reason, a number ("errno_95", "reason_31") without one, NULL if none.
+ */
+const char *out__error_word(int error, char buf[OUT_WORD_SZ]);
+const char *out__reason_word(int rst_reason, char buf[OUT_WORD_SZ]);
+
+#endif

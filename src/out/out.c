@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Dispatch, buffering and the one place that writes. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model/names.h"
+#include "out/impl.h"
+
+/* A batch of the ring buffer is written at once; an endless batch is not let grow without bounds. */
+#define FLUSH_SZ (256 << 10)
+
+int out__flush(struct out *o)
+{
+	if (!o->err && (o->text.len || str__error(&o->text)))
+		o->err = str__write(&o->text, o->fd);
+	return o->err;
+}
+
+static int flush_if_full(struct out *o)
+{
+	return o->text.len >= FLUSH_SZ ? out__flush(o) : o->err;
+}
+
+int out__record(struct out *o, const struct record *rec)
+{
+	int err = o->err;
+
+	if (!err)
+		err = o->ops->record(o, rec);
+	return err ? err : flush_if_full(o);
+}
+
+int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+{
+	uint64_t any = 0;
+	unsigned int i;
+
+	for (i = 0; i < __SF_LOST_MAX; i++)
+		any |= delta[i];
+	if (!o->err && any)
+		o->ops->lost(o, mono_ns, delta);
+	return flush_if_full(o);
+}
+
+int out__tick(struct out *o, uint64_t mono_ns)
+{
+	if (!o->err && o->ops->tick)
+		o->ops->tick(o, mono_ns);
+	return out__flush(o);
+}
+
+void out__free(struct out *o)
+{
+	if (!o)
+		return;
+	if (o->ops->fini)
+		o->ops->fini(o);
+	str__fini(&o->text);
+	free(o);
+}
+
+static const char *word_or_number(const char *word, const char *kind, int value, char buf[OUT_WORD_SZ])
+{
+	if (word)
+		return word;
+	snprintf(buf, OUT_WORD_SZ, "%s_%d", kind, value);
+	return buf;
+}
+
+const char *out__error_word(int error, char buf[OUT_WORD_SZ])
+{
+	return error ? word_or_number(names__errno(error), "errno", error, buf) : NULL;
+}
+
+const char *out__reason_word(int rst_reason, char buf[OUT_WORD_SZ])
+{
+	return rst_reason >= 0 ? word_or_number(names__rst_reason(rst_reason), "reason", rst_reason, buf)
+			       : NULL;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* base/addr, base/clock and base/log. */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+static void test_addr(void **state)
+{
+	char text[ADDR_TEXT_SZ];
+	uint8_t bytes[16] = {192, 0, 2, 1, 0xff};
+	uint8_t zero[16] = {0};
+
+	(void)state;
+	assert_string_equal(addr__format(AF_INET, bytes, text), "192.0.2.1");
+	inet_pton(AF_INET6, "2001:db8::1", bytes);
+	assert_string_equal(addr__format(AF_INET6, bytes, text), "2001:db8::1");
+	memset(bytes, 0xff, sizeof(bytes));
+	assert_string_equal(addr__format(AF_INET6, bytes, text), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	assert_true(addr__is_unset(AF_INET, zero) && addr__is_unset(AF_INET6, zero));
+	zero[15] = 1;
+	assert_true(addr__is_unset(AF_INET, zero));
+	assert_false(addr__is_unset(AF_INET6, zero));
+}
+
+static void test_rfc3339(void **state)
+{
+	char text[CLOCK_RFC3339_SZ], time[CLOCK_TIME_SZ];
+
+	(void)state;
+	assert_string_equal(clock__rfc3339(0, text), "1970-01-01T00:00:00.000000000Z");
+	assert_string_equal(clock__rfc3339(951827696000000007, text), "2000-02-29T12:34:56.000000007Z");
+	assert_string_equal(clock__rfc3339(1763712000999999999, text), "2025-11-21T08:00:00.999999999Z");
+	assert_string_equal(clock__rfc3339(UINT64_MAX, text), "2554-07-21T23:34:33.709551615Z");
+	assert_string_equal(clock__time_of_day(1763712000999999999, time), "08:00:00.999999");
+}
+
+static void test_offset(void **state)
+{
+	struct clock c = {.offset_ns = 100}, back = {.offset_ns = -100}, lowest = {.offset_ns = INT64_MIN};
+	uint64_t before = clock__mono_ns();
+
+	(void)state;
+	assert_true(clock__real_ns(&c, 5) == 105);
+	assert_true(clock__real_ns(&back, 500) == 400);
+	assert_true(clock__real_ns(&back, 5) == 0);
+	assert_true(clock__real_ns(&lowest, 5) == 0);
+	assert_int_equal(clock__sync(&c), 0);
+	assert_true(clock__real_ns(&c, before) > 1500000000000000000);
+	assert_true(clock__mono_ns() >= before);
+}
+
+/* What a call writes to stderr. */
+static size_t capture(void (*fn)(void), char *buf, size_t sz)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	fn();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = read(fds[0], buf, sz - 1);
+	close(fds[0]);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+	return (size_t)n;
+}
+
+static void log_each(void)
+{
+	errno = EBUSY;
+	log__error("broken: %s", "\x1b[31mred\nnew line");
+	log__warn("take care\n");
+	log__info("ready, %d hooks", 3);
+	log__debug("detail");
+	assert_int_equal(errno, EBUSY);
+}
+
+static void test_log(void **state)
+{
+	char text[512];
+
+	(void)state;
+	assert_int_equal(log__level(), LOG_LEVEL_INFO);
+	capture(log_each, text, sizeof(text));
+	assert_string_equal(text, "synfin: error: broken: \\x1b[31mred\\x0anew line\n"
+				  "synfin: warning: take care\n"
+				  "synfin: ready, 3 hooks\n");
+	log__set_level(LOG_LEVEL_WARN);
+	capture(log_each, text, sizeof(text));
+	assert_null(strstr(text, "ready"));
+	assert_non_null(strstr(text, "take care"));
+	log__set_level(LOG_LEVEL_DEBUG);
+	capture(log_each, text, sizeof(text));
+	assert_non_null(strstr(text, "synfin: debug: detail\n"));
+	log__set_level(LOG_LEVEL_INFO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addr),
+		cmocka_unit_test(test_rfc3339),
+		cmocka_unit_test(test_offset),
+		cmocka_unit_test(test_log),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* bpf/hist.h and model/hist: bounds, monotony, quantiles, merging. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "model/hist.h"
+
+#define LAST (SF_HIST_BUCKETS - 1)
+
+static void test_powers(void **state)
+{
+	unsigned int pow;
+
+	(void)state;
+	for (pow = 0; pow < 64; pow++) {
+		uint64_t v = 1ULL << pow;
+
+		assert_int_equal(sf_hist_log2(v), pow);
+		assert_int_equal(sf_hist_log2(v | (v - 1)), pow);
+		if (pow <= SF_HIST_MIN_POW) {
+			assert_int_equal(sf_hist_index(v), 0);
+			continue;
+		}
+		if (pow > SF_HIST_MAX_POW) {
+			assert_int_equal(sf_hist_index(v), LAST);
+			continue;
+		}
+		/* A power of two ends its bucket, exactly. */
+		assert_int_equal(sf_hist_index(v), (pow - SF_HIST_MIN_POW) * 16);
+		assert_true(sf_hist_upper(sf_hist_index(v)) == v);
+		assert_int_equal(sf_hist_index(v - 1), sf_hist_index(v));
+		assert_int_equal(sf_hist_index(v + 1), sf_hist_index(v) + 1);
+	}
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(SF_HIST_BUCKETS, 482);
+	assert_int_equal(sf_hist_index(0), 0);
+	assert_int_equal(sf_hist_index(1), 0);
+	assert_int_equal(sf_hist_index(1024), 0);
+	assert_int_equal(sf_hist_index(1025), 1);
+	assert_int_equal(sf_hist_index(1ULL << 40), LAST - 1);
+	assert_int_equal(sf_hist_index((1ULL << 40) + 1), LAST);
+	assert_int_equal(sf_hist_index(UINT64_MAX), LAST);
+	assert_true(sf_hist_upper(0) == 1024);
+	assert_true(sf_hist_upper(LAST) == UINT64_MAX);
+	assert_true(sf_hist_upper(LAST + 100) == UINT64_MAX);
+}
+
+/* Every bucket: its bounds fall on either side of it, and it is at most 1/16 of its lower bound wide. */
+static void test_every_bucket(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 1; i < LAST; i++) {
+		uint64_t lower = sf_hist_upper(i - 1), upper = sf_hist_upper(i);
+
+		assert_true(upper > lower);
+		assert_int_equal(sf_hist_index(lower), i - 1);
+		assert_int_equal(sf_hist_index(lower + 1), i);
+		assert_int_equal(sf_hist_index(upper), i);
+		assert_int_equal(sf_hist_index(upper + 1), i + 1);
+		assert_true((upper - lower) * 16 <= lower);
+	}
+}
+
+static void test_monotony(void **state)
+{
+	uint64_t v, seed = 2;
+	unsigned int last = 0, i, index;
+
+	(void)state;
+	for (v = 0; v < 1 << 20; v++) {
+		index = sf_hist_index(v);
+		assert_in_range(index, last, last + 1);
+		last = index;
+	}
+	for (i = 0; i < 1000000; i++) {
+		v = next_random(&seed) >> (next_random(&seed) & 63);
+		index = sf_hist_index(v);
+		assert_in_range(index, 0, LAST);
+		assert_true(v <= sf_hist_upper(index));
+		assert_true(!index || v > sf_hist_upper(index - 1));
+	}
+}
+
+static void test_empty(void **state)
+{
+	struct hist h = {0}, other = {0};
+
+	(void)state;
+	assert_int_equal(hist__quantile(&h, 500000), 0);
+	hist__merge(&h, &other);
+	assert_int_equal(h.count, 0);
+	hist__record(&other, 5);
+	hist__merge(&h, &other);
+	assert_memory_equal(&h, &other, sizeof(h));
+}
+
+static void test_extremes(void **state)
+{
+	struct hist h = {0};
+
+	(void)state;
+	hist__record(&h, 0);
+	assert_int_equal(hist__quantile(&h, 1000000), 0);
+	hist__record(&h, 5000);
+	assert_true(hist__quantile(&h, 500000) == 1024);
+	assert_true(hist__quantile(&h, 500001) == 5000);
+	hist__record(&h, 1ULL << 50);
+	assert_true(hist__quantile(&h, 1000000) == 1ULL << 50);
+	assert_true(h.min_ns == 0 && h.max_ns == 1ULL << 50 && h.sum_ns == 5000 + (1ULL << 50));
+	assert_int_equal(hist__quantile(&h, 0), 1024);
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Against the sorted samples: never below, at most a sixteenth above. */
+static void test_quantiles(void **state)
+{
+	static const unsigned int ppms[] = {1, 1000, 100000, 500000, 900000, 990000, 999000, 999999, 1000000};
+	enum { N = 20000 };
+	uint64_t *samples = calloc(N, sizeof(*samples)), seed = 3, exact, got;
+	unsigned int i, round;
+
+	(void)state;
+	for (round = 0; round < 8; round++) {
+		struct hist h = {0};
+
+		for (i = 0; i < N; i++) {
+			samples[i] = 1024 + (next_random(&seed) >> (26 + round * (next_random(&seed) % 5)));
+			hist__record(&h, samples[i]);
+		}
+		qsort(samples, N, sizeof(*samples), compare_u64);
+		for (i = 0; i < ARRAY_SIZE(ppms); i++) {
+			exact = samples[((uint64_t)N * ppms[i] + 999999) / 1000000 - 1];
+			got = hist__quantile(&h, ppms[i]);
+			assert_true(got >= exact);
+			assert_true(got - exact <= exact / 16);
+		}
+	}
+	free(samples);
+}
+
+static void test_huge_counts(void **state)
+{
+	struct hist h = {.count = UINT64_MAX / 2 * 2, .min_ns = 1, .max_ns = 3000};
+
+	(void)state;
+	h.buckets[0] = UINT64_MAX / 2;
+	h.buckets[sf_hist_index(3000)] = UINT64_MAX / 2;
+	assert_int_equal(hist__quantile(&h, 499999), 1024);
+	assert_int_equal(hist__quantile(&h, 500000), 1024);
+	assert_int_equal(hist__quantile(&h, 500001), 3000);
+}
+
+static void test_merge(void **state)
+{
+	struct hist parts[4] = {0}, all = {0}, sum = {0};
+	uint64_t seed = 4, v;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 10000; i++) {
+		v = next_random(&seed) >> (20 + next_random(&seed) % 40);
+		hist__record(&parts[i % 4], v);
+		hist__record(&all, v);
+	}
+	for (i = 0; i < 4; i++)
+		hist__merge(&sum, &parts[i]);
+	assert_memory_equal(&sum, &all, sizeof(all));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_powers),	     cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_every_bucket), cmocka_unit_test(test_monotony),
+		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_quantiles),    cmocka_unit_test(test_huge_counts),
+		cmocka_unit_test(test_merge),
+	};
+
+	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);
+}
