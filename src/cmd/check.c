@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* synfin check: what this kernel lets us measure, by loading and attaching for real. */
+#include "cmd/command.h"
+#include "cmd/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+
+static const char *variant_name(const struct tracer *t, enum hook_id id)
+{
+	const struct hook_variant *v = tracer__choice(t, id)->variant;
+
+	return v ? v->name : NULL;
+}
+
+static void write_table(struct str *s, const struct tracer *t, const char *release)
+{
+	str__appendf(s, "kernel %s, tier %s\n\n%-18s %-22s %s\n", release, tier__name(tracer__tier(t)),
+		     "HOOK", "BY", "MEASURES");
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const char *by = variant_name(t, id);
+
+		str__appendf(s, "%-18s %-22s %s\n", hooks[id].name, by ? by : "-", hooks[id].measures);
+		if (!by)
+			str__appendf(s, "%-41s missing, so lost: %s\n", "", hooks[id].lost);
+	}
+}
+
+static void write_json(struct str *s, const struct tracer *t, const char *release)
+{
+	struct json j;
+
+	json__init(&j, s);
+	json__begin_object(&j);
+	json__key_u64(&j, "v", 1);
+	json__key_string(&j, "type", "check");
+	json__key_string(&j, "kernel", release);
+	json__key_string(&j, "tier", tier__name(tracer__tier(t)));
+	json__key(&j, "hooks");
+	json__begin_array(&j);
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const char *by = variant_name(t, id);
+
+		json__begin_object(&j);
+		json__key_string(&j, "hook", hooks[id].name);
+		json__key_string(&j, "variant", by);
+		json__key_string(&j, "measures", hooks[id].measures);
+		json__key_string(&j, "lost", by ? NULL : hooks[id].lost);
+		json__end_object(&j);
+	}
+	json__end_array(&j);
+	json__end_object(&j);
+	str__append(s, "\n");
+}
+
+int cmd__check(int argc, char **argv)
+{
+	struct options opts;
+	struct tracer_opts topts = {.filter = &opts.filter};
+	struct tracer *t = NULL;
+	struct str s = {};
+	struct utsname uts;
+	int err, status = options__parse(OPTIONS_CHECK, NULL,
+					 "Try every hook and tell what this kernel lets us measure.", argc,
+					 argv, &opts);
+
+	if (status)
+		return status;
+	topts.force_tier = opts.force_tier;
+	topts.tier = opts.tier;
+	err = tracer__new(&topts, &t);
+	if (err)
+		return EXIT_UNABLE;
+	uname(&uts);
+	if (opts.json)
+		write_json(&s, t, uts.release);
+	else
+		write_table(&s, t, uts.release);
+	tracer__free(t);
+	err = str__write(&s, STDOUT_FILENO);
+	str__fini(&s);
+	if (err)
+		log__error("cannot write to standard output: %s", strerror(-err));
+	return err ? EXIT_RUNTIME : EXIT_DONE;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The command of `trace -- CMD...`: started before the tracer, so that its pid is known, let go when that is
+ * ready. */
+#ifndef SYNFIN_CMD_CHILD_H
+#define SYNFIN_CMD_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct child {
+	pid_t pid;  /* 0: none, or reaped */
+	int gate;   /* closing it lets the command run */
+	int status; /* as the shell would report it, once reaped */
+};
+
+/* Forks; the child waits. 0 or -errno. */
+int child__prepare(struct child *c, char **argv);
+void child__release(struct child *c);
+/* True when it has ended; `status` is set. Never blocks. */
+bool child__reap(struct child *c);
+/* Passes a signal on; ends a child that was never released too. */
+void child__signal(struct child *c, int sig);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Options as an argp table; each value is checked by base/parse.c, so that a mistake is told in one line. */
+#include "cmd/options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "kernel/netns.h"
+#include "model/names.h"
+
+/* What a parser below returns after its one line on stderr; argp's own refusals are other numbers. */
+#define TOLD ECANCELED
+
+enum key {
+	KEY_LPORT = 0x100,
+	KEY_RPORT,
+	KEY_NETNS,
+	KEY_ROLE,
+	KEY_TIER,
+	KEY_JSON,
+	KEY_STAGES,
+	KEY_VERBOSE,
+	KEY_HELP,
+};
+
+static const struct argp_option filter_options[] = {
+	{NULL, 0, NULL, 0,
+	 "Filters (several values by comma or repetition; different kinds must all hold):", 1},
+	{"pid", 'p', "PID,...", 0, "connections of these processes, their threads included", 1},
+	{"comm", 'c', "GLOB", 0, "of tasks with a name like this; * any run, ? any one character", 1},
+	{"port", 'P', "PORTS", 0, "with one of these ports on either end: 80,443,8000-8100", 1},
+	{"lport", KEY_LPORT, "PORTS", 0, "with one of these ports on this end", 1},
+	{"rport", KEY_RPORT, "PORTS", 0, "with one of these ports on the other end", 1},
+	{"netns", KEY_NETNS, "PID|PATH|INODE", 0, "in this network namespace", 1},
+	{"ipv4", '4', NULL, 0, "IPv4 only, v4-mapped included", 1},
+	{"ipv6", '6', NULL, 0, "IPv6 only", 1},
+	{"role", KEY_ROLE, "ROLE,...", 0, "client, server or both (simultaneous open)", 1},
+	{0},
+};
+
+static const struct argp_option trace_options[] = {
+	{"stages", KEY_STAGES, NULL, 0,
+	 "also a record for each stage: SYN, SYN-ACK, ... FIN, with sequence numbers", 2},
+	{0},
+};
+
+static const struct argp_option hist_options[] = {
+	{"interval", 'i', "SEC", 0, "print every SEC seconds (or 500ms, 2m), not only at exit", 2},
+	{0},
+};
+
+static const struct argp_option common_options[] = {
+	{"json", KEY_JSON, NULL, 0, "JSON lines", 3},
+	{"tier", KEY_TIER, "TIER", 0, "full, kprobe or tracepoint instead of the best to be had", 3},
+	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
+	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
+	{"help", KEY_HELP, NULL, 0, "this list", 3},
+	{0},
+};
+
+/* A parser of base/parse.c has refused: its sentence is the one line. */
+static error_t refuse(const struct parse_error *err)
+{
+	log__error("%s", err->text);
+	return TOLD;
+}
+
+static error_t add_pids(struct filter *f, const char *arg)
+{
+	struct parse_error err;
+	size_t before = f->pid_cnt;
+
+	if (parse__pids("--pid", arg, f->pids, FILTER_MAX_PIDS, &f->pid_cnt, &err))
+		return refuse(&err);
+	for (size_t i = before; i < f->pid_cnt; i++) {
+		if (kill(f->pids[i], 0) && errno == ESRCH) {
+			log__error("--pid: there is no process %u: see ps for the ones there are",
+				   f->pids[i]);
+			return TOLD;
+		}
+	}
+	return 0;
+}
+
+static error_t add_comm(struct filter *f, const char *arg)
+{
+	struct parse_error err;
+
+	if (parse__comm_glob("--comm", arg, &err))
+		return refuse(&err);
+	if (f->comm_cnt == SF_MAX_COMMS) {
+		log__error("--comm: at most %d patterns: combine some with *", SF_MAX_COMMS);
+		return TOLD;
+	}
+	snprintf(f->comms[f->comm_cnt++], SF_GLOB_LEN, "%s", arg);
+	return 0;
+}
+
+static error_t add_ports(const char *what, const char *arg, struct port_set *set)
+{
+	struct parse_error err;
+
+	return parse__ports(what, arg, set, &err) ? refuse(&err) : 0;
+}
+
+static error_t add_netns(struct filter *f, const char *arg)
+{
+	struct parse_error err;
+
+	if (f->netns_cnt == FILTER_MAX_NETNS) {
+		log__error("--netns: at most %d namespaces", FILTER_MAX_NETNS);
+		return TOLD;
+	}
+	if (netns__resolve(arg, &f->netns[f->netns_cnt], &err))
+		return refuse(&err);
+	f->netns_cnt++;
+	return 0;
+}
+
+static error_t add_roles(struct filter *f, const char *arg)
+{
+	char text[64], *save = NULL;
+	enum sf_role role;
+
+	snprintf(text, sizeof(text), "%s", arg);
+	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		if (names__parse_role(word, &role)) {
+			log__error("--role: '%s' is none: it is client, server or both", word);
+			return TOLD;
+		}
+		f->roles |= 1 << role;
+	}
+	if (!f->roles) {
+		log__error("--role: empty: it is client, server or both");
+		return TOLD;
+	}
+	return 0;
+}
+
+static error_t set_interval(uint64_t *ret_ns, const char *arg)
+{
+	struct parse_error err;
+	char text[64];
+	bool bare = arg[0] && strspn(arg, "0123456789.") == strlen(arg);
+
+	snprintf(text, sizeof(text), "%s%s", arg, bare ? "s" : "");
+	if (parse__duration("--interval", text, ret_ns, &err))
+		return refuse(&err);
+	if (*ret_ns < 10000000) {
+		log__error("--interval: '%s' is too short: at least 10ms", arg);
+		return TOLD;
+	}
+	return 0;
+}
+
+static error_t set_family(struct filter *f, uint8_t family)
+{
+	if (f->family && f->family != family) {
+		log__error("-4 and -6 exclude each other: leave both out to see both");
+		return TOLD;
+	}
+	f->family = family;
+	return 0;
+}
+
+static error_t parse_filter(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct filter *f = &o->filter;
+
+	switch (key) {
+	case 'p':
+		return add_pids(f, arg);
+	case 'c':
+		return add_comm(f, arg);
+	case 'P':
+		return add_ports("--port", arg, &f->ports);
+	case KEY_LPORT:
+		return add_ports("--lport", arg, &f->lports);
+	case KEY_RPORT:
+		return add_ports("--rport", arg, &f->rports);
+	case KEY_NETNS:
+		return add_netns(f, arg);
+	case '4':
+		return set_family(f, SF_AF_INET);
+	case '6':
+		return set_family(f, SF_AF_INET6);
+	case KEY_ROLE:
+		return add_roles(f, arg);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_trace(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case KEY_STAGES:
+		o->stages = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!state->quoted)
+			return ARGP_ERR_UNKNOWN;
+		(void)arg;
+		o->cmd = &state->argv[state->next - 1];
+		state->next = state->argc;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_hist(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	return key == 'i' ? set_interval(&o->interval_ns, arg) : ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case KEY_JSON:
+		o->json = true;
+		return 0;
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case KEY_VERBOSE:
+		o->verbose = true;
+		return 0;
+	case KEY_TIER:
+		if (tier__parse(arg, &o->tier)) {
+			log__error("--tier: '%s' is none: it is full, kprobe or tracepoint", arg);
+			return TOLD;
+		}
+		o->force_tier = true;
+		return 0;
+	case KEY_HELP:
+		argp_help(state->root_argp, stdout, ARGP_HELP_STD_HELP, state->name);
+		exit(fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE);
+	case ARGP_KEY_ARG:
+		log__error("'%s' is one word too many: see synfin --help", arg);
+		return TOLD;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+/* argp's own refusals (no such option, no value for it) are told here, in one line instead of its two. */
+struct top_input {
+	struct options *opts;
+	int child_cnt;
+	const char *stumbled_over;
+};
+
+static error_t parse_top(int key, char *arg, struct argp_state *state)
+{
+	struct top_input *in = state->input;
+
+	(void)arg;
+	if (key == ARGP_KEY_INIT) {
+		for (int i = 0; i < in->child_cnt; i++)
+			state->child_inputs[i] = in->opts;
+		return 0;
+	}
+	if (key == ARGP_KEY_ERROR && state->next > 0 && state->next <= state->argc)
+		in->stumbled_over = state->argv[state->next - 1];
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp filter_argp = {filter_options, parse_filter, NULL, NULL, NULL, NULL, NULL};
+static const struct argp trace_argp = {trace_options, parse_trace, NULL, NULL, NULL, NULL, NULL};
+static const struct argp hist_argp = {hist_options, parse_hist, NULL, NULL, NULL, NULL, NULL};
+static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
+
+static void apply_level(const struct options *o)
+{
+	log__set_level(o->quiet ? LOG_LEVEL_ERROR : o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+}
+
+enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
+				char **argv, struct options *ret_opts)
+{
+	struct argp_child children[5] = {};
+	struct argp top = {NULL, parse_top, usage, doc, children, NULL, NULL};
+	struct top_input in = {.opts = ret_opts};
+	error_t err;
+	int n = 0;
+
+	if (set & (OPTIONS_TRACE | OPTIONS_HIST))
+		children[n++].argp = &filter_argp;
+	if (set & OPTIONS_TRACE)
+		children[n++].argp = &trace_argp;
+	if (set & OPTIONS_HIST)
+		children[n++].argp = &hist_argp;
+	children[n++].argp = &common_argp;
+
+	memset(ret_opts, 0, sizeof(*ret_opts));
+	in.child_cnt = n;
+	err = argp_parse(&top, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &in);
+	apply_level(ret_opts);
+	if (!err)
+		return EXIT_DONE;
+	if (err != TOLD)
+		log__error("'%s' is not an option, or lacks its value: see %s --help",
+			   in.stumbled_over ? in.stumbled_over : "", argv[0]);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The loop: records are drained every POLL_MS, sooner when many wait; what was lost is asked for every
+ * second. Records do not wake us one by one, since a wakeup costs the traced host more than all else.
+ */
+#include "cmd/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd/child.h"
+#include "kernel/tracer.h"
+#include "model/names.h"
+
+#define POLL_MS	  20
+#define SECOND_NS 1000000000ULL
+#define LINGER_NS SECOND_NS /* for connections of the command that are not over when it is */
+
+struct session {
+	const struct options *opts;
+	struct clock clk;
+	struct tracer *tracer;
+	struct out *out;
+	struct child child;
+	int signals; /* signalfd */
+	struct tracer_stats stats;
+	uint64_t malformed;
+	uint64_t backwards;
+	uint64_t next_second;
+	uint64_t next_tick; /* UINT64_MAX: none */
+	uint64_t deadline;  /* UINT64_MAX: none */
+	bool stop;
+};
+
+static int on_record(void *ctx, const void *data, size_t sz)
+{
+	struct session *s = ctx;
+	struct record rec;
+
+	if (record__decode(data, sz, &rec)) {
+		s->malformed++;
+		return 0;
+	}
+	s->backwards += __builtin_popcount(rec.backwards);
+	return out__record(s->out, &rec);
+}
+
+/* Reads the counters, and tells the reader of the stream what was lost since it was told last. */
+static int update_stats(struct session *s, uint64_t now)
+{
+	uint64_t delta[__SF_LOST_MAX];
+	struct tracer_stats stats;
+	int err = tracer__stats(s->tracer, &stats);
+
+	if (err)
+		return err;
+	for (int i = 0; i < __SF_LOST_MAX; i++)
+		delta[i] = stats.lost[i] - s->stats.lost[i];
+	s->stats = stats;
+	return out__lost(s->out, now, delta);
+}
+
+static int drain(struct session *s)
+{
+	int err = tracer__drain(s->tracer, on_record, s);
+
+	return err ? err : out__flush(s->out);
+}
+
+/* What the clock asks for. */
+static int do_periodic(struct session *s, uint64_t now)
+{
+	int err = 0;
+
+	if (now >= s->next_second) {
+		s->next_second = now + SECOND_NS;
+		clock__sync(&s->clk);
+		err = update_stats(s, now);
+	}
+	if (!err && now >= s->next_tick) {
+		s->next_tick += s->opts->interval_ns;
+		err = out__tick(s->out, now);
+	}
+	if (now >= s->deadline)
+		s->stop = true;
+	return err;
+}
+
+static uint64_t alive(const struct session *s)
+{
+	uint64_t opened = s->stats.counts[SF_CNT_OPENED], ended = s->stats.counts[SF_CNT_ENDED];
+
+	return opened > ended ? opened - ended : 0;
+}
+
+static void on_signal(struct session *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD) {
+		if (child__reap(&s->child))
+			s->deadline = clock__mono_ns() + LINGER_NS;
+	} else if (s->child.pid && s->deadline == UINT64_MAX) {
+		/* The command decides; a second signal ends us without it. */
+		child__signal(&s->child, info.ssi_signo);
+		s->deadline = UINT64_MAX - 1;
+	} else {
+		s->stop = true;
+	}
+}
+
+/* The command is done: stay for its connections that are still closing, not longer than the deadline. */
+static int check_command_done(struct session *s, uint64_t now)
+{
+	int err;
+
+	if (!s->opts->cmd || s->child.pid)
+		return 0;
+	err = update_stats(s, now);
+	if (!alive(s))
+		s->stop = true;
+	return err;
+}
+
+static int step(struct session *s)
+{
+	struct pollfd fds[] = {
+		{.fd = s->signals, .events = POLLIN},
+		{.fd = tracer__fd(s->tracer), .events = POLLIN},
+		{.fd = STDOUT_FILENO, .events = 0}, /* POLLERR: whoever read it is gone */
+	};
+	uint64_t now;
+	int err;
+
+	if (poll(fds, 3, POLL_MS) < 0 && errno != EINTR)
+		return -errno;
+	if (fds[0].revents & POLLIN)
+		on_signal(s);
+	if (fds[2].revents & POLLERR)
+		return -EPIPE;
+	now = clock__mono_ns();
+	err = check_command_done(s, now);
+	if (!err)
+		err = drain(s);
+	return err ? err : do_periodic(s, now);
+}
+
+static void tell_ready(const struct session *s)
+{
+	const struct filter *f = &s->opts->filter;
+	bool all = !f->pid_cnt && !f->comm_cnt && !f->netns_cnt && !f->family && !f->roles && !f->tree_pid &&
+		   port_set__is_empty(&f->ports) && port_set__is_empty(&f->lports) &&
+		   port_set__is_empty(&f->rports);
+	char missing[128] = "";
+
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const struct hook_choice *c = tracer__choice(s->tracer, id);
+
+		if (c->wanted && !c->variant) {
+			size_t len = strlen(missing);
+
+			snprintf(missing + len, sizeof(missing) - len, "%s%s", len ? ", " : "",
+				 hooks[id].name);
+		}
+	}
+	log__info("ready: %s, tier %s, missing: %s",
+		  all ? "every TCP connection of this host" : "connections by filter",
+		  tier__name(tracer__tier(s->tracer)), missing[0] ? missing : "nothing");
+}
+
+static void tell_summary(const struct session *s)
+{
+	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
+
+	log__info("%" PRIu64 " client and %" PRIu64 " server opens begun, %" PRIu64 " established, %" PRIu64
+		  " failed, %" PRIu64 " closed, %" PRIu64 " alive; lost: %" PRIu64 " dropped, %" PRIu64
+		  " missed, %" PRIu64 " evicted, %" PRIu64 " unattributed",
+		  c[SF_CNT_CLIENT_TRIED], c[SF_CNT_SERVER_TRIED], c[SF_CNT_OPENED], c[SF_CNT_FAILED],
+		  c[SF_CNT_ENDED], alive(s), l[SF_LOST_DROPPED], l[SF_LOST_MISSED], l[SF_LOST_EVICTED],
+		  l[SF_LOST_UNATTRIBUTED]);
+	if (s->malformed)
+		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",
+			  s->malformed);
+	if (s->backwards)
+		log__warn("%" PRIu64 " intervals left out because the clocks of two CPUs disagreed",
+			  s->backwards);
+}
+
+static int open_signals(struct session *s)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? -errno : 0;
+}
+
+static int start(struct session *s, session_out_fn make_out)
+{
+	struct filter filter = s->opts->filter;
+	struct tracer_opts topts = {
+		.filter = &filter,
+		.stages = s->opts->stages,
+		.force_tier = s->opts->force_tier,
+		.tier = s->opts->tier,
+	};
+	int err = open_signals(s);
+
+	if (!err && s->opts->cmd) {
+		err = child__prepare(&s->child, s->opts->cmd);
+		filter.tree_pid = s->child.pid;
+	}
+	if (!err)
+		err = clock__sync(&s->clk);
+	if (!err)
+		err = make_out(s->opts, &s->clk, &s->out);
+	if (err) {
+		log__error("cannot start: %s", strerror(-err));
+		return err;
+	}
+	return tracer__new(&topts, &s->tracer);
+}
+
+static int loop(struct session *s)
+{
+	uint64_t now = clock__mono_ns();
+	int err = 0;
+
+	s->next_second = now + SECOND_NS;
+	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
+	s->deadline = UINT64_MAX;
+	tell_ready(s);
+	if (s->child.pid)
+		child__release(&s->child);
+	while (!err && !s->stop)
+		err = step(s);
+	if (!err)
+		err = drain(s);
+	if (!err)
+		err = update_stats(s, clock__mono_ns());
+	if (!err)
+		err = out__tick(s->out, clock__mono_ns());
+	if (err)
+		log__error("cannot write to standard output: %s", strerror(-err));
+	else
+		tell_summary(s);
+	return err;
+}
+
+static int exit_status(const struct session *s, int err)
+{
+	if (err == -EPERM || err == -ENOENT || err == -EOPNOTSUPP)
+		return EXIT_UNABLE;
+	if (err)
+		return EXIT_RUNTIME;
+	return s->opts->cmd ? s->child.status : EXIT_DONE;
+}
+
+int session__run(const struct options *opts, session_out_fn make_out)
+{
+	struct session s = {.opts = opts, .signals = -1};
+	int err = start(&s, make_out), status;
+
+	if (err) {
+		status = exit_status(&s, err);
+		child__signal(&s.child, SIGKILL);
+	} else {
+		status = loop(&s) ? EXIT_RUNTIME : exit_status(&s, 0);
+		child__signal(&s.child, SIGTERM);
+	}
+	tracer__free(s.tracer);
+	out__free(s.out);
+	if (s.signals >= 0)
+		close(s.signals);
+	return status;
+}

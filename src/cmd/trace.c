@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* synfin trace: a line per record, live. */
+#include "cmd/command.h"
+#include "cmd/session.h"
+
+#include <unistd.h>
+
+static int make_out(const struct options *opts, const struct clock *clk, struct out **ret_out)
+{
+	return opts->json ? out__new_jsonl(STDOUT_FILENO, clk, ret_out)
+			  : out__new_table(STDOUT_FILENO, clk, ret_out);
+}
+
+int cmd__trace(int argc, char **argv)
+{
+	struct options opts;
+	int status = options__parse(
+		OPTIONS_TRACE, "[-- CMD...]",
+		"Show TCP connections as they open, are accepted, close and leave TIME_WAIT. "
+		"With CMD, only its own and its children's, until it ends; its exit status is passed on.",
+		argc, argv, &opts);
+
+	return status ? status : session__run(&opts, make_out);
+}

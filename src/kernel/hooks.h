@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The logical hooks: what is watched, the ways to watch it from best to last resort, and what is not measured
+ * when none of them works. The table says what to try; kernel/tracer.c tries.
+ */
+#ifndef SYNFIN_KERNEL_HOOKS_H
+#define SYNFIN_KERNEL_HOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From what sees most to what is there everywhere. */
+enum tier { TIER_FULL, TIER_KPROBE, TIER_TRACEPOINT, __TIER_MAX };
+
+const char *tier__name(enum tier tier);
+/* 0 or -EINVAL. */
+int tier__parse(const char *text, enum tier *ret_tier);
+
+#define HOOK_MAX_PROGS	  4
+#define HOOK_MAX_VARIANTS 6
+
+/* One way to watch: all of its programs, or none. */
+struct hook_variant {
+	const char *name;		   /* as `check` shows it; NULL ends the list */
+	enum tier tier;			   /* used in this tier and in those that see more */
+	const char *progs[HOOK_MAX_PROGS]; /* in synfin.bpf.c; NULL ends the list */
+	unsigned int min_args;		   /* tracepoints: arguments that the kernel must pass, 0 any */
+};
+
+enum hook_id {
+	HOOK_STATE,
+	HOOK_DESTROY,
+	HOOK_RST_IN,
+	HOOK_RST_OUT,
+	HOOK_RETRANS,
+	HOOK_SYNACK_RETRANS,
+	HOOK_REQUEST,
+	HOOK_TIME_WAIT,
+	HOOK_TW_FIN,
+	HOOK_ACCEPT,
+	HOOK_TREE,
+	__HOOK_MAX
+};
+
+struct hook {
+	const char *name;
+	const char *measures;
+	const char *lost; /* without it */
+	bool required;
+	struct hook_variant variants[HOOK_MAX_VARIANTS];
+};
+
+extern const struct hook hooks[__HOOK_MAX];
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Load and attach. For each hook the best variant that this kernel may have is switched on; when the kernel
+ * refuses one of its programs after all, that variant is crossed out and the whole is tried again with the
+ * next.
+ */
+#include "kernel/tracer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "kernel/caps.h"
+#include "kernel/filters.h"
+#include "kernel/syscall_tp.h"
+#include "synfin.skel.h"
+
+#define MAX_LINKS	   (__HOOK_MAX * HOOK_MAX_PROGS)
+#define RING_SZ		   (8U << 20)
+#define PREALLOCATED_CONNS 65536
+
+struct tracer {
+	struct tracer_opts opts;
+	struct caps caps;
+	struct synfin_bpf *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *links[MAX_LINKS];
+	size_t link_cnt;
+	struct hook_choice choices[__HOOK_MAX];
+	bool refused[__HOOK_MAX][HOOK_MAX_VARIANTS];
+	int cpu_cnt;
+	struct sf_counters *per_cpu; /* room to read the kernel's */
+	tracer_record_fn fn;	     /* of the drain that is running */
+	void *ctx;
+};
+
+/* --- libbpf's messages: shown with the debug level, and searched for the program that was refused ---------
+ */
+
+static char refused_prog[64];
+
+static void log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		log__debug("%s", line);
+}
+
+static int on_libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	if (strstr(text, "BPF program load failed"))
+		sscanf(text, "libbpf: prog '%63[^']'", refused_prog);
+	log_lines(text);
+	free(text);
+	return 0;
+}
+
+/* --- choosing ------------------------------------------------------------------------------------------- */
+
+static struct bpf_program *find_prog(const struct tracer *t, const char *name)
+{
+	return bpf_object__find_program_by_name(t->skel->obj, name);
+}
+
+static bool may_try(const struct tracer *t, const struct hook_variant *v)
+{
+	for (size_t i = 0; i < HOOK_MAX_PROGS && v->progs[i]; i++)
+		if (!caps__may_attach(&t->caps, bpf_program__section_name(find_prog(t, v->progs[i])),
+				      v->min_args))
+			return false;
+	return true;
+}
+
+static void choose(struct tracer *t, enum hook_id id)
+{
+	struct hook_choice *c = &t->choices[id];
+
+	c->variant = NULL;
+	for (size_t i = 0; i < HOOK_MAX_VARIANTS && hooks[id].variants[i].name; i++) {
+		const struct hook_variant *v = &hooks[id].variants[i];
+
+		if (!t->refused[id][i] && v->tier >= t->opts.tier && may_try(t, v)) {
+			c->variant = v;
+			return;
+		}
+	}
+}
+
+static bool uses(const struct tracer *t, enum hook_id id, const char *prog)
+{
+	const struct hook_variant *v = t->choices[id].variant;
+
+	return v && strcmp(v->progs[0], prog) == 0;
+}
+
+/* Switches on the programs of the chosen variants and tells the BPF side what it can rely on. */
+static void configure(struct tracer *t)
+{
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const struct hook_variant *v;
+
+		choose(t, id);
+		v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++)
+			bpf_program__set_autoload(find_prog(t, v->progs[i]), true);
+	}
+	t->skel->rodata->cfg_stages = t->opts.stages;
+	t->skel->rodata->cfg_wakeup_bytes = RING_SZ / 8;
+	t->skel->rodata->has_tw = t->choices[HOOK_TIME_WAIT].variant != NULL;
+	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
+	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_start");
+	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_start");
+	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_FIN, "sf_tw_header");
+	filters__configure(t->skel, t->opts.filter);
+}
+
+/* Crosses out the variant that uses this program. False: none does. */
+static bool cross_out(struct tracer *t, const char *prog)
+{
+	bool found = false;
+
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const struct hook_variant *v = t->choices[id].variant;
+
+		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++) {
+			if (strcmp(v->progs[i], prog) == 0) {
+				t->refused[id][v - hooks[id].variants] = true;
+				found = true;
+			}
+		}
+	}
+	return found;
+}
+
+/* --- loading and attaching ------------------------------------------------------------------------------ */
+
+static void unload(struct tracer *t)
+{
+	while (t->link_cnt)
+		bpf_link__destroy(t->links[--t->link_cnt]);
+	synfin_bpf__destroy(t->skel);
+	t->skel = NULL;
+}
+
+static int attach_prog(struct tracer *t, struct bpf_program *prog)
+{
+	struct bpf_link *link = NULL;
+	int err = 0;
+
+	if (strncmp(bpf_program__section_name(prog), "tp/syscalls/", 12) == 0) {
+		err = syscall_tp__attach(prog, &link);
+	} else {
+		link = bpf_program__attach(prog);
+		if (!link)
+			err = -errno;
+	}
+	if (!err)
+		t->links[t->link_cnt++] = link;
+	return err;
+}
+
+static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
+{
+	for (int other = 0; other < (int)id; other++) {
+		const struct hook_variant *v = t->choices[other].variant;
+
+		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++)
+			if (strcmp(v->progs[i], prog) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* 0, or -errno with the program that could not be attached. */
+static int attach(struct tracer *t, const char **ret_prog)
+{
+	/* Births last: whatever is born is then seen to the end. */
+	for (int id = __HOOK_MAX - 1; id >= 0; id--) {
+		const struct hook_variant *v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+
+		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++) {
+			int err;
+
+			if (attached_for_earlier_hook(t, id, v->progs[i]))
+				continue;
+			err = attach_prog(t, find_prog(t, v->progs[i]));
+			if (err) {
+				*ret_prog = v->progs[i];
+				return err;
+			}
+		}
+	}
+	return 0;
+}
+
+/*
+ * Maps that grow on demand need bpf_mem_alloc in tracing programs (6.1, commits 7c8199e24fa0 and
+ * 34dd3bad1a6f): before, an update from a kprobe may allocate where the kernel must not, and it warns of it
+ * at load. There they are allocated at once, and the table of connections is made smaller for it.
+ */
+static int preallocate_maps(struct tracer *t)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	if (btf__find_by_name_kind(t->caps.btf, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0)
+		return 0;
+	bpf_object__for_each_map(map, t->skel->obj) if (!err) err =
+		bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~(uint32_t)BPF_F_NO_PREALLOC);
+	return err ? err : bpf_map__set_max_entries(t->skel->maps.conns, PREALLOCATED_CONNS);
+}
+
+/* One attempt with what is not crossed out. On failure *ret_prog is the program to blame, NULL if none is. */
+static int try_load(struct tracer *t, const char **ret_prog)
+{
+	int err;
+
+	*ret_prog = NULL;
+	refused_prog[0] = '\0';
+	t->skel = synfin_bpf__open();
+	if (!t->skel)
+		return -errno;
+	configure(t);
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		if (hooks[id].required && !t->choices[id].variant) {
+			log__error("this kernel has no way to see %s; synfin cannot work without it",
+				   hooks[id].measures);
+			return -EOPNOTSUPP;
+		}
+	}
+	err = preallocate_maps(t);
+	if (!err)
+		err = synfin_bpf__load(t->skel);
+	if (err) {
+		*ret_prog = refused_prog[0] ? refused_prog : NULL;
+		return err;
+	}
+	err = filters__fill(t->skel, t->opts.filter);
+	return err ? err : attach(t, ret_prog);
+}
+
+static int load(struct tracer *t)
+{
+	const char *prog;
+	int err;
+
+	while ((err = try_load(t, &prog))) {
+		bool again = prog && cross_out(t, prog);
+
+		if (again)
+			log__debug("%s is refused here (%s), trying the next way", prog, strerror(-err));
+		unload(t);
+		if (!again)
+			return err;
+	}
+	return 0;
+}
+
+/* --- the tracer ------------------------------------------------------------------------------------------
+ */
+
+static int probe(struct tracer *t)
+{
+	int err = caps__probe(&t->caps);
+
+	if (err == -EPERM || err == -EACCES) {
+		log__error("not permitted to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON "
+			   "and CAP_NET_ADMIN");
+		return -EPERM;
+	}
+	if (err == -ENOENT)
+		log__error(
+			"this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF");
+	else if (err)
+		log__error("this kernel does not load BPF programs: %s", strerror(-err));
+	return err;
+}
+
+static int check_tier(const struct tracer *t)
+{
+	int why = t->opts.tier == TIER_FULL ? t->caps.fentry_err : t->caps.kprobe_err;
+
+	if (!t->opts.force_tier || tracer__tier(t) == t->opts.tier)
+		return 0;
+	log__error("tier %s is not to be had on this kernel (%s); the best here is %s, which is the default",
+		   tier__name(t->opts.tier), why ? strerror(-why) : "a hook is missing, see synfin check",
+		   tier__name(tracer__tier(t)));
+	return -EOPNOTSUPP;
+}
+
+static int on_sample(void *ctx, void *data, size_t sz)
+{
+	struct tracer *t = ctx;
+
+	return t->fn(t->ctx, data, sz);
+}
+
+static int set_up(struct tracer *t)
+{
+	int err = probe(t);
+
+	if (err)
+		return err;
+	err = load(t);
+	if (err) {
+		if (err != -EOPNOTSUPP)
+			log__error("cannot load or attach the BPF programs: %s (--verbose tells more)",
+				   strerror(-err));
+		return err;
+	}
+	err = check_tier(t);
+	if (err)
+		return err;
+	t->cpu_cnt = libbpf_num_possible_cpus();
+	if (t->cpu_cnt < 0)
+		return t->cpu_cnt;
+	t->per_cpu = calloc(t->cpu_cnt, sizeof(*t->per_cpu));
+	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
+	if (!t->per_cpu || !t->ring) {
+		log__error("cannot map the ring buffer: %s", strerror(errno));
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)
+{
+	struct tracer *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	t->opts = *opts;
+	for (int id = 0; id < __HOOK_MAX; id++)
+		t->choices[id].wanted = id != HOOK_TREE || opts->filter->tree_pid;
+	libbpf_set_print(on_libbpf_message);
+	err = set_up(t);
+	if (err) {
+		tracer__free(t);
+		return err;
+	}
+	*ret_tracer = t;
+	return 0;
+}
+
+void tracer__free(struct tracer *t)
+{
+	if (!t)
+		return;
+	ring_buffer__free(t->ring);
+	unload(t);
+	caps__fini(&t->caps);
+	free(t->per_cpu);
+	free(t);
+}
+
+int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx)
+{
+	int err;
+
+	t->fn = fn;
+	t->ctx = ctx;
+	err = ring_buffer__consume(t->ring);
+	return err < 0 ? err : 0;
+}
+
+int tracer__fd(const struct tracer *t)
+{
+	return ring_buffer__epoll_fd(t->ring);
+}
+
+/* Runs that the kernel skipped because the program was active on that CPU already. */
+static uint64_t skipped_runs(const struct tracer *t)
+{
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, t->skel->obj)
+	{
+		struct bpf_prog_info info = {};
+		uint32_t sz = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &sz))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats)
+{
+	struct tracer_stats s = {};
+	uint32_t zero = 0;
+	int err = bpf_map__lookup_elem(t->skel->maps.counters, &zero, sizeof(zero), t->per_cpu,
+				       t->cpu_cnt * sizeof(*t->per_cpu), 0);
+
+	if (err)
+		return err;
+	for (int cpu = 0; cpu < t->cpu_cnt; cpu++) {
+		for (int i = 0; i < __SF_CNT_MAX; i++)
+			s.counts[i] += t->per_cpu[cpu].counts[i];
+		for (int i = 0; i < __SF_LOST_MAX; i++)
+			s.lost[i] += t->per_cpu[cpu].lost[i];
+	}
+	s.lost[SF_LOST_MISSED] += skipped_runs(t);
+	*ret_stats = s;
+	return 0;
+}
+
+enum tier tracer__tier(const struct tracer *t)
+{
+	const struct hook_variant *req = t->choices[HOOK_REQUEST].variant,
+				  *tw = t->choices[HOOK_TIME_WAIT].variant;
+
+	if (!req || !tw)
+		return TIER_TRACEPOINT;
+	return req->tier > tw->tier ? req->tier : tw->tier;
+}
+
+const struct hook_choice *tracer__choice(const struct tracer *t, enum hook_id id)
+{
+	return &t->choices[id];
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel side as the rest of the program sees it: started with options, drained of records, asked for its
+ * counters, stopped. The only user of the skeleton and of libbpf's objects.
+ */
+#ifndef SYNFIN_KERNEL_TRACER_H
+#define SYNFIN_KERNEL_TRACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/hooks.h"
+#include "model/filter.h"
+
+struct tracer;
+
+struct tracer_opts {
+	const struct filter *filter;
+	bool stages;
+	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
+	enum tier tier;
+};
+
+/* Which variant serves a hook, and why not a better one. */
+struct hook_choice {
+	const struct hook_variant *variant; /* NULL: none */
+	bool wanted;			    /* by the options; an unwanted hook is not attached */
+};
+
+/*
+ * Loads and attaches. 0; -EPERM not permitted; -ENOENT no BTF in this kernel; -EOPNOTSUPP a hook that nothing
+ * can do without, or the forced tier, is not to be had; other -errno. What failed has been logged.
+ */
+int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer);
+/* NULL is fine. Detaches everything. */
+void tracer__free(struct tracer *t);
+
+/* A record: `data` is raw, for record__decode(). Non-zero stops the drain and is returned by it. */
+typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t sz);
+
+/* All records that are there. 0 or what `fn` returned. */
+int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx);
+/* Readable when records wait that should not wait longer. */
+int tracer__fd(const struct tracer *t);
+
+/* Since the start. */
+struct tracer_stats {
+	uint64_t counts[__SF_CNT_MAX];
+	uint64_t lost[__SF_LOST_MAX];
+};
+int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
+
+enum tier tracer__tier(const struct tracer *t);
+const struct hook_choice *tracer__choice(const struct tracer *t, enum hook_id id);
+
+#endif

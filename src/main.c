@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* synfin: the commands by name. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd/command.h"
+#include "cmd/options.h"
+
+static const struct command {
+	const char *name;
+	const char *title; /* argv[0] of its messages */
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} commands[] = {
+	{"trace", "synfin trace", cmd__trace, "a line per record, live; with -- CMD only that command's"},
+	{"hist", "synfin hist", cmd__hist, "latency histograms, each interval or at exit"},
+	{"check", "synfin check", cmd__check, "what this kernel lets us measure, and what is missing"},
+};
+
+static int show_help(void)
+{
+	printf("synfin follows every TCP connection from its first SYN to the end of TIME_WAIT.\n\n"
+	       "Usage: synfin COMMAND [OPTION...]\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	printf("\n  synfin COMMAND --help tells a command's options; man synfin tells all.\n");
+	return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+/* A descriptor opened by us must never take the place of a standard one that came closed. */
+static int check_stdout(void)
+{
+	if (fcntl(STDERR_FILENO, F_GETFD) < 0 && open("/dev/null", O_WRONLY) != STDERR_FILENO)
+		return -EBADF;
+	return fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -EBADF : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (check_stdout()) {
+		log__error("standard output is closed: there is nowhere to write to");
+		return EXIT_RUNTIME;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(name, commands[i].name) == 0) {
+			argv[1] = (char *)commands[i].title;
+			return commands[i].run(argc - 1, argv + 1);
+		}
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+		return show_help();
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		printf("synfin " SYNFIN_VERSION "\n");
+		return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
+	}
+	if (!name[0])
+		log__error("a command is missing: trace, hist or check; see synfin --help");
+	else
+		log__error("'%s' is no command: they are trace, hist and check; see synfin --help", name);
+	return EXIT_USAGE;
+}
