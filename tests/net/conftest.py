@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the tests with real connections. Everything they make, they take away again."""
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import settings  # noqa: E402
+from capture import Capture  # noqa: E402
+from netns import Netns, Pair  # noqa: E402
+from process import Process  # noqa: E402
+from tracer import Trace  # noqa: E402
+
+
+def pytest_report_header():
+    return f"kernel {os.uname().release}, {'guest' if settings.VM else 'native'}, tier {settings.TIER or 'best'}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def needs():
+    """Root and the two programs are no reason to skip: without them nothing at all would be tested."""
+    if os.geteuid():
+        pytest.exit("the connection tests need root", returncode=2)
+    for path in (settings.SYNFIN, settings.PEER):
+        if not os.access(path, os.X_OK):
+            pytest.exit(f"{path} is missing: run make first", returncode=2)
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def netns(stack):
+    """A namespace with lo up."""
+    one = Netns()
+    stack.callback(one.delete)
+    return one
+
+
+@pytest.fixture
+def pair(stack):
+    """Two namespaces joined by veth."""
+    both = Pair()
+    stack.callback(both.delete)
+    return both
+
+
+@pytest.fixture
+def spawn(stack):
+    """spawn(argv, netns=...) -> Process, killed at the end of the test."""
+    def start(*args, **kwargs):
+        process = Process(*args, **kwargs)
+        stack.callback(process.kill)
+        return process
+    return start
+
+
+@pytest.fixture
+def serve(spawn):
+    """serve(netns, "--port", 1, ...) -> a listening `peer serve`."""
+    def start(netns, *args, program=settings.PEER, **kwargs):
+        process = spawn([program, "serve", *args], netns=netns, **kwargs)
+        process.wait_for('"listening"', "stdout")
+        return process
+    return start
+
+
+@pytest.fixture
+def load(spawn):
+    """load(netns, "--connect", ...) -> the lines of a `peer load` that has ended."""
+    def start(netns, *args):
+        process = spawn([settings.PEER, "load", *args], netns=netns)
+        assert process.wait() == 0, process.stderr
+        return [line for line in process.json_lines() if line["event"] == "conn"]
+    return start
+
+
+@pytest.fixture
+def trace(stack):
+    """trace(netns..., args=[...]) -> a ready Trace of these namespaces alone."""
+    def start(*netns, args=(), **kwargs):
+        one = Trace(*args, netns=netns, **kwargs)
+        stack.callback(one.discard)
+        return one
+    return start
+
+
+@pytest.fixture
+def capture(stack):
+    """capture(netns) -> a running Capture."""
+    def start(netns):
+        one = Capture(netns)
+        stack.callback(one.discard)
+        return one
+    return start

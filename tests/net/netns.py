@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Network namespaces of the tests: alone, or two joined by a veth pair. Nothing here touches the host's own."""
+import contextlib
+import ctypes
+import itertools
+import os
+import socket
+import subprocess
+
+import pytest
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_serial = itertools.count()
+
+
+def run(*argv, check=True):
+    return subprocess.run([str(arg) for arg in argv], check=check, capture_output=True, text=True)
+
+
+class Netns:
+    def __init__(self):
+        self.name = f"sft{os.getpid()}-{next(_serial)}"
+        self.path = f"/run/netns/{self.name}"
+        run("ip", "netns", "add", self.name)
+        self.ip("link", "set", "lo", "up")
+
+    @property
+    def inode(self):
+        return os.stat(self.path).st_ino
+
+    def ip(self, *args):
+        return run("ip", "-n", self.name, *args)
+
+    def sysctl(self, name, value):
+        """`name` as a path below /proc/sys/net; that directory shows the namespace of the thread that looks."""
+        with self.entered():
+            with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+                file.write(str(value))
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Moves the calling thread into the namespace; sockets made inside stay there for good."""
+        with open("/proc/thread-self/ns/net", "rb") as home, open(self.path, "rb") as there:
+            self._setns(there)
+            try:
+                yield
+            finally:
+                self._setns(home)
+
+    @staticmethod
+    def _setns(file):
+        if _LIBC.setns(file.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def socket(self, family=socket.AF_INET):
+        with self.entered():
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(60)
+        return sock
+
+    def listen(self, addr="127.0.0.1", port=0, backlog=128, v6only=None):
+        sock = self.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if v6only is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+        sock.bind((addr, port))
+        sock.listen(backlog)
+        return sock
+
+    def connect(self, addr, port, lport=0):
+        sock = self.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+        if lport:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("::" if ":" in addr else "0.0.0.0", lport))
+        try:
+            sock.connect((addr, port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def delete(self):
+        run("ip", "netns", "del", self.name, check=False)
+
+
+def dial(client, server, addr="127.0.0.1", lport=0):
+    """One accepted connection between two namespaces (or within one): (client's socket, server's socket)."""
+    with server.listen(addr) as listener:
+        near = client.connect(addr, listener.getsockname()[1], lport)
+        return near, listener.accept()[0]
+
+
+class Pair:
+    """`client` and `server`, each with one end of a veth pair, fixed addresses and a way to lose packets."""
+    client4, server4 = "10.9.0.1", "10.9.0.2"
+    client6, server6 = "fd09::1", "fd09::2"
+
+    def __init__(self):
+        self.client, self.server = Netns(), Netns()
+        self.dev = "veth0"
+        self.client.ip("link", "add", self.dev, "type", "veth", "peer", "name", self.dev, "netns", self.server.name)
+        for netns, addrs in ((self.client, (self.client4, self.client6)), (self.server, (self.server4, self.server6))):
+            netns.ip("addr", "add", addrs[0] + "/24", "dev", self.dev)
+            netns.ip("addr", "add", addrs[1] + "/64", "dev", self.dev, "nodad")
+            netns.ip("link", "set", self.dev, "up")
+        for netns, others in ((self.client, (self.server4, self.server6)), (self.server, (self.client4, self.client6))):
+            for addr in others:
+                self._neighbour(netns, addr, self._mac(self.server if netns is self.client else self.client))
+
+    def _mac(self, netns):
+        return netns.ip("-o", "link", "show", "dev", self.dev).stdout.split("link/ether ")[1].split()[0]
+
+    def _neighbour(self, netns, addr, mac):
+        netns.ip("neigh", "replace", addr, "lladdr", mac, "dev", self.dev, "nud", "permanent")
+
+    @contextlib.contextmanager
+    def deaf(self, sender, addr):
+        """
+        While inside, what `sender` sends to `addr` is lost. The link-layer address is wrong for that time: the
+        frames are sent, a capture at the sender sees them, and the other end drops them. It needs neither
+        netem nor netfilter.
+        """
+        receiver = self.server if sender is self.client else self.client
+        self._neighbour(sender, addr, "02:00:00:00:00:99")
+        try:
+            yield
+        finally:
+            self._neighbour(sender, addr, self._mac(receiver))
+
+    def delay(self, ms, loss=0):
+        """Delays (and loses, in per cent) what both ends send; skips the test where the kernel cannot."""
+        for netns in (self.client, self.server):
+            with netns.entered():
+                result = run("tc", "qdisc", "replace", "dev", self.dev, "root", "netem", "delay", f"{ms}ms",
+                             *(("loss", f"{loss}%") if loss else ()), check=False)
+            if result.returncode:
+                pytest.skip(f"no sch_netem in this kernel ({os.uname().release}): {result.stderr.strip()}")
+
+    def delete(self):
+        self.client.delete()
+        self.server.delete()

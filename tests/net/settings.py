@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What differs between the machine itself and an emulated guest: loads, tolerances, paths.
+
+VM_KERNEL names the guest's kernel and is set only there; SYNFIN, PEER and SYNFIN_TIER come from the caller.
+"""
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SYNFIN = os.environ.get("SYNFIN", str(ROOT / "build" / "synfin"))
+PEER = os.environ.get("PEER", str(ROOT / "build" / "tests" / "peer"))
+TIER = os.environ.get("SYNFIN_TIER")
+VM = os.environ.get("VM_KERNEL")
+
+MS = 1_000_000
+LOAD = 100 if VM else 1000                 # connections of a counting test
+SLACK_NS = (20 if VM else 5) * MS          # a duration that the test made itself
+HANDSHAKE_MEDIAN_NS = (20 if VM else 1) * MS  # error against the capture: CI allows milliseconds,
+HANDSHAKE_P99_NS = (100 if VM else 5) * MS    # `make accuracy` measures the real figures
+PATIENCE = 120 if VM else 30               # seconds until something that must happen has failed

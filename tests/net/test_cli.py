@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: what it refuses and how it says so, where its output may go, and `trace -- CMD`."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import settings
+from netns import dial
+from process import wait_until
+from tracer import CONTROL, tier_args
+
+USAGE, NOT_ABLE, FAILED = 2, 3, 1
+
+
+def synfin(*args, **kwargs):
+    """A run that ends by itself; it may not take long, and nobody is there to read a terminal."""
+    return subprocess.run([settings.SYNFIN, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=settings.PATIENCE, check=False, **kwargs)
+
+
+def check_complaint(stderr, *words):
+    """One clear line: nothing before or after it, no control characters, the words that matter in it."""
+    assert not CONTROL.search(stderr), repr(stderr)
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("synfin: "), stderr
+    for word in words:
+        assert word.lower() in lines[0].lower(), (word, stderr)
+
+
+@pytest.mark.parametrize("args, words", [
+    (["trace", "--no-such-option"], ["no-such-option"]),
+    (["trace", "-p", "abc"], ["abc"]),
+    (["trace", "-p", "999999999"], ["999999999"]),
+    (["trace", "-p", "-1"], ["-1"]),
+    (["trace", "-p", "0"], ["0"]),
+    (["trace", "-p", ""], []),
+    (["trace", "-P", "70000"], ["70000"]),
+    (["trace", "-P", "90-80"], ["90-80"]),
+    (["trace", "-P", "80-"], ["80-"]),
+    (["trace", "-P", "80,,81"], ["--port"]),
+    (["trace", "--lport", "http"], ["http"]),
+    (["trace", "--rport", "0x50"], ["0x50"]),
+    (["trace", "--role", "referee"], ["referee"]),
+    (["trace", "--tier", "best-ever"], ["best-ever"]),
+    (["trace", "-4", "-6"], []),
+    (["trace", "-p", "bad\x1b[31m\x07pid"], ["bad"]),
+    (["hist", "-i", "-5"], ["-5"]),
+    (["hist", "-i", "soon"], ["soon"]),
+    (["no-such-command"], ["no-such-command"]),
+    ([], []),
+], ids=lambda value: " ".join(value).encode("unicode_escape").decode() if isinstance(value, list) else str(value))
+def test_usage(args, words):
+    result = synfin(*args)
+    assert result.returncode == USAGE, result
+    assert not result.stdout
+    check_complaint(result.stderr, *words)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["trace", "--help"], ["hist", "--help"]])
+def test_help_goes_to_stdout(args):
+    result = synfin(*args)
+    assert result.returncode == 0 and result.stdout and not result.stderr, result
+
+
+def test_missing_netns():
+    result = synfin("trace", "--netns", "/run/netns/no-such-netns")
+    assert result.returncode == USAGE, result
+    check_complaint(result.stderr, "no-such-netns")
+
+
+@pytest.fixture
+def public_synfin():
+    """A copy that any user may run, wherever the build directory lies."""
+    path = f"/tmp/synfin-{os.getpid()}"
+    shutil.copy(settings.SYNFIN, path)
+    os.chmod(path, 0o755)
+    yield path
+    os.unlink(path)
+
+
+def test_not_root(public_synfin):
+    if not shutil.which("setpriv"):
+        pytest.skip("no setpriv here (util-linux)")
+    result = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", public_synfin, "trace"],
+                            capture_output=True, text=True, timeout=settings.PATIENCE, check=False)
+    assert result.returncode == NOT_ABLE, result
+    check_complaint(result.stderr, "CAP_")
+
+
+def test_no_btf():
+    """The kernel's type information hidden under an empty directory, in a mount namespace of its own."""
+    result = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" trace",
+                             settings.SYNFIN], capture_output=True, text=True, timeout=settings.PATIENCE, check=False)
+    assert result.returncode == NOT_ABLE, result
+    check_complaint(result.stderr, "BTF")
+
+
+def run_with_traffic(netns, spawn, *args, stdout="", command="trace"):
+    """synfin under a shell that redirects its stdout, with connections until it gives up by itself."""
+    argv = [settings.SYNFIN, command, *tier_args(), "--netns", netns.path, *args]
+    process = spawn(["sh", "-c", f'exec "$@" {stdout}', "sh", *argv])
+    wait_until(lambda: "synfin: ready" in process.stderr or process.status is not None)
+
+    def has_given_up():
+        for sock in dial(netns, netns):
+            sock.close()
+        return process.status is not None
+
+    wait_until(has_given_up, every=0.1)
+    return process
+
+
+def complaints(stderr):
+    """What is left beside the ready line and the summary."""
+    return "".join(line + "\n" for line in stderr.splitlines()
+                   if not line.startswith("synfin: ready") and "; lost: " not in line)
+
+
+@pytest.mark.parametrize("args", [[], ["--json"]])
+@pytest.mark.parametrize("stdout, word", [(">/dev/full", "No space left"), (">&-", "standard output")])
+def test_nowhere_to_write(netns, spawn, args, stdout, word):
+    process = run_with_traffic(netns, spawn, *args, stdout=stdout)
+    assert process.status == FAILED, process.stderr
+    check_complaint(complaints(process.stderr), word)
+
+
+def test_hist_nowhere_to_write(netns, spawn):
+    process = run_with_traffic(netns, spawn, "-i", "1", stdout=">/dev/full", command="hist")
+    assert process.status == FAILED, process.stderr
+    check_complaint(complaints(process.stderr), "No space left")
+
+
+def test_reader_goes_away(netns, spawn):
+    """As in `synfin trace | head -1`."""
+    argv = [settings.SYNFIN, "trace", *tier_args(), "--netns", netns.path]
+    process = spawn(["sh", "-c", '{ "$@"; echo "status $?" >&2; } | head -1', "sh", *argv])
+    process.wait_for("synfin: ready")
+
+    def is_over():
+        for sock in dial(netns, netns):
+            sock.close()
+        return process.status is not None
+
+    assert wait_until(is_over, every=0.1)
+    assert len(process.stdout.splitlines()) == 1
+    told, _, status = process.stderr.rpartition("status ")
+    assert int(status) == FAILED
+    check_complaint(complaints(told), "pipe")
+
+
+@pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143),
+                                            ("kill -KILL $$", 137)])
+def test_status_of_the_command(script, status):
+    result = synfin("trace", *tier_args(), "--json", "--", "sh", "-c", script)
+    assert result.returncode == status, result
+
+
+def test_command_that_cannot_run():
+    result = synfin("trace", *tier_args(), "--", "/no/such/command")
+    assert result.returncode == 127, result
+    assert "/no/such/command" in result.stderr
+
+
+def test_command_and_its_children_alone(netns, serve, spawn, tmp_path):
+    """The command's own connection and its grandchild's; not the server's end, nor another process's."""
+    server = serve(netns, "--port", 5001, "--count", 3)
+    connect = f"{settings.PEER} load --connect 127.0.0.1:5001 --close-first"
+    script = f"exec >{tmp_path}/told; {connect}; sh -c '{connect}; true'; sleep 1"
+    process = spawn([settings.SYNFIN, "trace", "--json", *tier_args(), "--", "nsenter", f"--net={netns.path}", "--",
+                     "sh", "-c", script])
+    process.wait_for("synfin: ready")
+    netns.connect("127.0.0.1", 5001).close()
+    assert process.wait() == 0, process.stderr
+    assert server.wait() == 0
+    told = [json.loads(line) for line in (tmp_path / "told").read_text(encoding="ascii").splitlines()]
+    conns = {(line["pid"], line["lport"]) for line in told if line["event"] == "conn"}
+    records = [record for record in process.json_lines() if record["type"] in ("open", "close")]
+    assert len(conns) == 2 and len(records) == 4
+    assert {(record["owner"]["pid"], record["lport"]) for record in records} == conns
+
+
+def test_signals_end_it_well(netns, trace):
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        tracer = trace(netns)
+        for sock in dial(netns, netns):
+            sock.close()
+        assert len(tracer.stop(signum).of("close")) == 2
+
+
+def test_table(netns, trace):
+    """Without a terminal: no control characters, a header, a line for each record in the same columns."""
+    tracer = trace(netns, json_lines=False)
+    client, server = dial(netns, netns)
+    port = client.getsockname()[1]
+    client.close()
+    server.close()
+    wait_until(lambda: len(tracer.process.stdout.splitlines()) >= 5, 5)
+    assert tracer.process.stop() == 0
+    text = tracer.process.stdout
+    assert not CONTROL.search(text), repr(text)
+    header, *lines = text.splitlines()
+    assert len([line for line in lines if str(port) in line]) == len(lines) >= 4
+    assert header.split()[0].isupper()
+
+
+def test_quiet(netns, spawn):
+    process = spawn([settings.SYNFIN, "trace", "--json", "-q", *tier_args(), "--netns", netns.path])
+
+    def is_tracing():
+        for sock in dial(netns, netns):
+            sock.close()
+        return process.stdout
+
+    assert wait_until(is_tracing, every=0.2)
+    assert process.stop() == 0
+    assert "synfin: ready" not in process.stderr
+
+
+def test_check():
+    """Something is said of every hook, as text and as JSON; no traffic and no stop are needed."""
+    text = synfin("check", *tier_args())
+    assert text.returncode == 0 and text.stdout and not CONTROL.search(text.stdout), text
+    result = synfin("check", "--json", *tier_args())
+    assert result.returncode == 0, result
+    for line in result.stdout.splitlines():
+        json.loads(line)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Connections that never were: what ended the attempt, and after how long. That is `attempt_ns`: a failure has
+no handshake time.
+"""
+import errno
+import os
+import time
+
+import pytest
+
+from capture import flows
+from expect import Stopwatch, near, only_flow, pair_up
+
+
+def attempt(netns, addr, port):
+    """A connect() that must fail: (errno name, its duration)."""
+    watch = Stopwatch()
+    watch.mark("begin")
+    with pytest.raises(OSError) as failure:
+        netns.connect(addr, port)
+    watch.mark("end")
+    return errno.errorcode[failure.value.errno], watch.ns("begin", "end")
+
+
+def check_failed(records, outcome, error, pid=os.getpid()):
+    """The one `open` of a failed attempt, by default this process's; there is no other record of it."""
+    (record,) = records
+    assert record["type"] == "open" and record["role"] == "client"
+    assert record["outcome"] == outcome
+    assert record["error"] == error, record
+    assert record["handshake_ns"] is None
+    assert record["owner"]["pid"] == pid and record["owner"]["source"] == "connect"
+    return record
+
+
+@pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
+def test_refused(netns, trace, capture, addr):
+    tracer, witness = trace(netns), capture(netns)
+    error, took = attempt(netns, addr, 5999)
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "refused", error)
+    flow = only_flow(witness.stop())
+    assert error == "ECONNREFUSED"
+    assert (record["laddr"], record["lport"], record["raddr"], record["rport"]) == (*flow.client, addr, 5999)
+    assert 0 < record["attempt_ns"] <= took
+    assert near(record["attempt_ns"], flow.resets(flow.server)[0].time_ns - flow.syns[0].time_ns)
+    assert record["syn_retrans"] == 0
+
+
+def test_timed_out(pair, trace, capture):
+    pair.client.sysctl("ipv4/tcp_syn_retries", 1)
+    if os.path.exists("/proc/sys/net/ipv4/tcp_syn_linear_timeouts"):
+        pair.client.sysctl("ipv4/tcp_syn_linear_timeouts", 0)
+    tracer, witness = trace(pair.client), capture(pair.client)
+    with pair.deaf(pair.client, pair.server4):
+        error, took = attempt(pair.client, pair.server4, 5999)
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "timed_out", error)
+    flow = only_flow(witness.stop())
+    assert error == "ETIMEDOUT"
+    assert record["syn_retrans"] == len(flow.syns) - 1 == 1
+    assert near(record["attempt_ns"], took)
+    assert (record["laddr"], record["lport"]) == flow.client
+
+
+def test_unreachable(pair, trace, load):
+    """
+    The router (the other namespace) answers with ICMP host unreachable. The caller has to block: one that polls
+    is told at once and gives up itself, where the kernel would send another SYN first.
+    """
+    pair.server.sysctl("ipv4/ip_forward", 1)
+    pair.server.ip("route", "add", "unreachable", "10.77.0.0/24")
+    pair.client.ip("route", "add", "10.77.0.0/24", "via", pair.server4)
+    tracer = trace(pair.client)
+    (line,) = load(pair.client, "--connect", "10.77.0.1:5999")
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "unreachable", "EHOSTUNREACH", line["pid"])
+    assert line["error"] == "EHOSTUNREACH"
+    assert near(record["attempt_ns"], line["connect_end_ns"] - line["connect_begin_ns"])
+
+
+def test_aborted(pair, trace):
+    """A non-blocking connect() given up by close() before any answer."""
+    tracer, watch = trace(pair.client), Stopwatch()
+    with pair.deaf(pair.client, pair.server4):
+        sock = pair.client.socket()
+        sock.setblocking(False)
+        watch.mark("begin")
+        assert sock.connect_ex((pair.server4, 5999)) == errno.EINPROGRESS
+        time.sleep(0.2)
+        sock.close()
+        watch.mark("end")
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "aborted", None)
+    assert near(record["attempt_ns"], watch.ns("begin", "end"))
+
+
+def test_no_port(netns, trace):
+    """The only local port is taken by a connection to the same peer."""
+    netns.sysctl("ipv4/ip_local_port_range", "40000 40000")
+    tracer = trace(netns)
+    with netns.listen(port=5001):
+        first = netns.connect("127.0.0.1", 5001)
+        error, _ = attempt(netns, "127.0.0.1", 5001)
+        tracer.wait_for("open", outcome="no_port")
+        records = tracer.stop()
+        first.close()
+    assert error == "EADDRNOTAVAIL"
+    check_failed(records.of("open", outcome="no_port"), "no_port", None)  # connect() returns it, the socket has none
+    assert len(records.of("open", role="client")) == 2
+
+
+def test_failures_and_successes_stay_apart(netns, trace, capture, serve, load):
+    """Refused attempts between good ones change neither the count nor the times of the good ones."""
+    tracer, witness = trace(netns), capture(netns)
+    serve(netns, "--port", 5001, "--count", 20)
+    for _ in range(20):
+        load(netns, "--connect", "127.0.0.1:5001", "--close-first")
+        load(netns, "--connect", "127.0.0.1:5999")
+    tracer.wait_for("close", 40)
+    records, found = tracer.stop(), flows(witness.stop())
+    good, bad = (records.of("open", role="client", outcome=o) for o in ("established", "refused"))
+    assert len(good) == len(bad) == 20
+    assert len(records.of("close")) == 40
+    for conn, flow in pair_up(records.conns(role="client", rport=5001), found, "client"):
+        assert near(conn.open["handshake_ns"], flow.handshake_ns)
