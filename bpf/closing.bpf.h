@@ -40,6 +40,7 @@ static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, 
 {
 	if (!c->closing.closer_pid)
 		close_by_current(c);
+	c->closing.data_segs = data_segs(sk);
 	if (!c->closing.close_ts && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
 		c->closing.close_ts = now;
 		emit_stage(c, SF_ST_CLOSE, now);
@@ -108,58 +109,85 @@ static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
 	c->flags |= SF_F_SOCK_GONE;
 }
 
-/* FIN_WAIT2>CLOSE or CLOSING>CLOSE: tcp_time_wait() has handed over to a minisock, or found no room for one.
+/*
+ * The owner has closed it and data came after that: TCPAbortOnData, a RST of ours. The kernel runs tcp_reset() for it or
+ * just tcp_done(), so that it looks like a RST received or like nothing; our RST is announced after the socket is destroyed
+ * (tcp_rcv_state_process).
+ */
+static __always_inline bool aborts_on_data(const struct sock *sk, const struct sf_conn *c)
+{
+	return c->flags & SF_F_CLOSING && c->closing.close_ts && c->closing.data_segs != data_segs(sk);
+}
+
+static __always_inline void reset_by_us(struct sf_conn *c, __u16 reason)
+{
+	c->flags |= SF_F_RST_OUT;
+	if (!c->closing.rst_reason) {
+		c->closing.rst_reason = reason + 1;
+		c->flags |= SF_F_RSN_DERIVED;
+	}
+}
+
+/*
+ * FIN_WAIT2>CLOSE or CLOSING>CLOSE: tcp_time_wait() has handed over to a minisock, or there was no room for one
+ * (tcp_max_tw_buckets); or FIN_WAIT2 was given up, with a RST that is announced before or after.
  */
 static __always_inline void on_hand_over(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	const struct inet_timewait_sock *tw;
-	bool fin;
 
 	if (!c->closing.fin_acked_ts)
 		on_fin_acked(sk, c, now);
 	if (!c->closing.fin_rcvd_ts && got_fin(sk))
 		on_fin_rcvd(sk, c, now);
-	fin = c->closing.fin_rcvd_ts != 0;
 	take_numbers(sk, c);
 	tw = has_tw ? take_minisock(sk) : NULL;
-	if (!tw) {
-		if (!fin && !has_tw)
+	if (tw) {
+		c->state = TCP_FIN_WAIT2;
+		if (c->closing.fin_rcvd_ts)
+			begin_time_wait(c, now);
+		index_minisock(tw, c);
+		conn_move(sk, tw, c);
+	} else if (!has_tw) {
+		if (!c->closing.fin_rcvd_ts)
 			c->flags |= SF_F_TW_BLIND;
-		end_here(sk, c, fin || !has_tw ? SF_OUT_FIN : SF_OUT_TIMED_OUT, now);
-		return;
+		end_here(sk, c, SF_OUT_FIN, now);
+	} else if (c->closing.fin_rcvd_ts) {
+		if (!(c->flags & SF_F_PENDING))
+			count(SF_CNT_TW_BEGUN);
+		write_close(c, SF_OUT_FIN, now);
+		write_gone(c, SF_OUT_TW_OVERFLOW, now);
+		conn_forget(sk);
+	} else if (c->flags & SF_F_RST_OUT) {
+		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+	} else {
+		c->flags |= SF_F_ENDED;
 	}
-	c->state = fin ? TCP_TIME_WAIT : TCP_FIN_WAIT2;
-	if (fin)
-		begin_time_wait(c, now);
-	else
-		await_fin(tw, c);
-	conn_move(sk, tw, c);
 }
 
 /*
- * Any state to CLOSE, other than by the normal ways above. sk_err says timeout or abort; a RST was announced
- * by tcp_receive_reset before; a RST of ours is announced after the change (close() with unread data,
- * SO_LINGER 0, connect(AF_UNSPEC)) and decides the outcome then, or at the latest when the socket is
- * destroyed.
+ * Any state to CLOSE, other than by the normal ways above. sk_err says timeout or abort; a RST was announced by
+ * tcp_receive_reset before; a RST of ours is announced after the change (close() with unread data, SO_LINGER 0,
+ * connect(AF_UNSPEC)) and decides the outcome then, or at the latest when the socket is destroyed.
  */
 static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
-	bool acked = old == TCP_LAST_ACK && !c->error && !(c->flags & SF_F_RST_IN);
+	bool acked = old == TCP_LAST_ACK && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT));
 
 	if (acked)
 		on_fin_acked(sk, c, now);
 	take_numbers(sk, c);
-	if (acked)
+	if (acked) {
 		end_here(sk, c, SF_OUT_FIN, now);
-	else if (c->error == ETIMEDOUT)
+	} else if (c->error == ETIMEDOUT) {
 		end_here(sk, c, SF_OUT_TIMED_OUT, now);
-	else if (c->error == ECONNABORTED)
+	} else if (c->error == ECONNABORTED) {
 		end_here(sk, c, SF_OUT_ABORTED, now);
-	else if (c->error || c->flags & SF_F_RST_IN)
-		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
-	else if (c->flags & SF_F_RST_OUT)
+	} else if (c->flags & SF_F_RST_OUT) {
 		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
-	else {
+	} else if (c->error || c->flags & SF_F_RST_IN) {
+		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
+	} else {
 		c->flags |= SF_F_ENDED;
 		closed_by_owner(sk, c, now);
 	}
@@ -167,13 +195,20 @@ static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old,
 
 static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
-	if (!c->est_ts) {
+	if (!c->est_ts && !(c->flags & SF_F_CLOSING)) {
 		on_failed(sk, c, now);
 		return;
 	}
 	begin_closing(c);
 	c->state = TCP_CLOSE;
 	c->error = BPF_CORE_READ(sk, sk_err);
+	if ((old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && aborts_on_data(sk, c)) {
+		c->flags &= ~SF_F_RST_IN;
+		reset_by_us(c, RST_ABORT_ON_DATA);
+		take_numbers(sk, c);
+		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+		return;
+	}
 	if ((old == TCP_FIN_WAIT2 || old == TCP_CLOSING) && !c->error && !(c->flags & SF_F_RST_IN))
 		on_hand_over(sk, c, now);
 	else
@@ -214,6 +249,31 @@ static __always_inline void on_rst_in(struct sock *sk)
 		c->flags |= SF_F_RST_IN;
 }
 
+/* A listener whose accept queue is full resets the connection whose final ACK has come (tcp_abort_on_overflow). */
+static __always_inline void note_reset_for(const struct sock *sk)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (cpu && sk && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && accept_queue_is_full(sk))
+		cpu->reset_for = (__u64)sk;
+}
+
+/*
+ * Before 6.10 the kernel does not say why it aborts; what 6.10 says in the same place: tcp_disconnect() for SO_LINGER 0 and
+ * connect(AF_UNSPEC) "state", __tcp_close() "abort on linger" in FIN_WAIT2 (TCP_LINGER2) and else "abort on close", for
+ * data that was never read.
+ */
+static __always_inline __u16 derive_reason(const struct sf_conn *c, const struct sock *sk)
+{
+	bool lingers = BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER);
+
+	if (BPF_CORE_READ(sk, sk_shutdown) != SHUTDOWN_MASK)
+		return RST_STATE;
+	if (!left_unread(sk) && lingers && !BPF_CORE_READ(sk, sk_lingertime))
+		return RST_STATE;
+	return c->closing.fin_acked_ts ? RST_ABORT_ON_LINGER : RST_ABORT_ON_CLOSE;
+}
+
 /*
  * tcp_send_reset. `object` may be a full socket, a minisock, a request, the listener (tcp_abort_on_overflow)
  * or NULL (no socket there); only what we follow under that address matters.
@@ -222,12 +282,18 @@ static __always_inline void on_rst_out(const void *object, __u32 reason)
 {
 	struct sf_conn *c = object ? conn_find(object) : NULL;
 
-	if (!c || !c->est_ts)
+	if (!c) {
+		note_reset_for(object);
+		return;
+	}
+	if (!c->est_ts)
 		return;
 	begin_closing(c);
 	c->flags |= SF_F_RST_OUT;
-	if (!c->closing.rst_reason)
+	if (reason && !c->closing.rst_reason)
 		c->closing.rst_reason = reason;
+	else if (!reason && c->flags & SF_F_ENDED)
+		reset_by_us(c, derive_reason(c, (const struct sock *)object));
 	if (c->flags & SF_F_ENDED)
 		end_here(object, c, SF_OUT_RESET_LOCAL, bpf_ktime_get_ns());
 }

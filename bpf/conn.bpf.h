@@ -40,6 +40,16 @@ static __always_inline void own_by_current(struct sf_conn *c, enum sf_source sou
 	bpf_get_current_comm(c->comm, sizeof(c->comm));
 }
 
+static __always_inline void disown(struct sf_conn *c)
+{
+	c->source = SF_SRC_NONE;
+	c->pid = 0;
+	c->tid = 0;
+	c->uid = 0;
+	c->cgroup_id = 0;
+	__builtin_memset(c->comm, 0, sizeof(c->comm));
+}
+
 static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
 {
 	__u64 key = (__u64)listener;
@@ -68,40 +78,34 @@ static __always_inline void count_tried(const struct sf_conn *c)
 		count(SF_CNT_LATE);
 }
 
-/* Takes `c`, built by the caller, into the table if the filter lets it. Returns the element, NULL when not
- * followed. */
-static __always_inline struct sf_conn *conn_birth(const void *object, struct sf_conn *c)
+/* Takes `c`, built by the caller, into the table if the filter lets it. False: not followed. */
+static __always_inline bool conn_birth(const void *object, struct sf_conn *c)
 {
 	__u64 key = (__u64)object;
 	enum verdict v = judge(c);
 
 	if (v == REJECT)
-		return NULL;
+		return false;
 	c->id = new_id();
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
 	if (bpf_map_update_elem(&conns, &key, c, BPF_ANY)) {
 		lose(SF_LOST_EVICTED);
-		return NULL;
+		return false;
 	}
 	if (v == ACCEPT)
 		count_tried(c);
-	return bpf_map_lookup_elem(&conns, &key);
+	return true;
 }
 
-/* The connection is carried by another object from now on. `c` is the element under `from`, void afterwards.
- */
-static __always_inline struct sf_conn *conn_move(const void *from, const void *to, struct sf_conn *c)
+/* The connection is carried by another object from now on. `c` is the element under `from`, void afterwards. */
+static __always_inline void conn_move(const void *from, const void *to, struct sf_conn *c)
 {
 	__u64 old = (__u64)from, new = (__u64)to;
-	long err = bpf_map_update_elem(&conns, &new, c, BPF_ANY);
 
-	bpf_map_delete_elem(&conns, &old);
-	if (err) {
+	if (bpf_map_update_elem(&conns, &new, c, BPF_ANY))
 		lose(SF_LOST_EVICTED);
-		return NULL;
-	}
-	return bpf_map_lookup_elem(&conns, &new);
+	bpf_map_delete_elem(&conns, &old);
 }
 
 /*

@@ -7,12 +7,15 @@
 #ifndef SYNFIN_KERNEL_BPF_H
 #define SYNFIN_KERNEL_BPF_H
 
-#define IPPROTO_TCP   6
-#define TCPHDR_FIN    0x01
-#define SOCK_DONE     1 /* enum sock_flags: tcp_fin() ran, the peer's FIN has come */
-#define RCV_SHUTDOWN  1
-#define SEND_SHUTDOWN 2
-#define SHUTDOWN_MASK 3 /* close() or exit, not shutdown() */
+#define IPPROTO_TCP	  6
+#define TFO_SERVER_ENABLE 2 /* net.ipv4.tcp_fastopen */
+#define TCPHDR_FIN	  0x01
+#define SOCK_DONE	  1 /* enum sock_flags: tcp_fin() ran, the peer's FIN has come */
+#define SOCK_LINGER	  4
+#define SHUTDOWN_MASK	  3 /* close() or exit, not shutdown() */
+
+/* enum sk_rst_reason, the same in 6.10 to 7.2: what is derived where the kernel does not say. */
+enum { RST_ABORT_ON_DATA = 8, RST_ABORT_ON_CLOSE = 11, RST_ABORT_ON_LINGER = 12, RST_STATE = 14 };
 
 enum errno {
 	EPIPE = 32,
@@ -32,6 +35,19 @@ enum errno {
 static __always_inline __u32 netns_of(const struct sock_common *skc)
 {
 	return BPF_CORE_READ(skc, skc_net.net, ns.inum);
+}
+
+/* Nobody holds it any more: cleanup_net() is at work. */
+static __always_inline bool netns_is_dying(const struct net *net)
+{
+	const struct ns_common *ns = &net->ns;
+	const struct ns_common___counted *counted = (const void *)ns;
+
+	if (bpf_core_field_exists(ns->__ns_ref))
+		return BPF_CORE_READ(ns, __ns_ref.refs.counter) == 0;
+	if (bpf_core_field_exists(counted->count))
+		return BPF_CORE_READ(counted, count.refs.counter) == 0;
+	return BPF_CORE_READ((const struct net___counted *)net, count.refs.counter) == 0;
 }
 
 static __always_inline void read_addrs4(struct sf_conn *c, const struct sock_common *skc)
@@ -57,6 +73,12 @@ static __always_inline bool is_v4mapped(const __u8 *a)
 	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
 }
 
+/* A client's, when it is chosen; all else of its tuple is there at CLOSE>SYN_SENT. */
+static __always_inline void read_local_port(struct sf_conn *c, const struct sock *sk)
+{
+	c->lport = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+}
+
 /* A full socket of AF_INET6 that talks IPv4 keeps both forms of its addresses (sk_daddr_set,
  * sk_rcv_saddr_set). */
 static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock *sk)
@@ -64,7 +86,7 @@ static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock
 	const struct sock_common *skc = &sk->__sk_common;
 
 	c->netns = netns_of(skc);
-	c->lport = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	read_local_port(c, sk);
 	c->rport = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
 	if (BPF_CORE_READ(skc, skc_family) == SF_AF_INET) {
 		read_addrs4(c, skc);
@@ -99,9 +121,57 @@ static __always_inline void read_request_tuple(struct sf_conn *c, const struct r
 	}
 }
 
+static __always_inline const struct tcphdr *tcp_header(const struct sk_buff *skb)
+{
+	return (const void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
+}
+
+/* From the headers of a segment received: its destination is our end. False: no TCP. */
+static __always_inline bool read_header(struct sf_conn *c, const struct sk_buff *skb)
+{
+	const unsigned char *head = BPF_CORE_READ(skb, head);
+	const struct iphdr *ip4 = (const void *)(head + BPF_CORE_READ(skb, network_header));
+	const struct ipv6hdr *ip6 = (const void *)ip4;
+	const struct tcphdr *tcp = tcp_header(skb);
+	__u8 version = 0;
+
+	bpf_probe_read_kernel(&version, sizeof(version), ip4);
+	if (version >> 4 == 4 && BPF_CORE_READ(ip4, protocol) == IPPROTO_TCP) {
+		c->family = SF_AF_INET;
+		bpf_core_read(c->raddr, 4, &ip4->saddr);
+		bpf_core_read(c->laddr, 4, &ip4->daddr);
+	} else if (version >> 4 == 6 && BPF_CORE_READ(ip6, nexthdr) == IPPROTO_TCP) {
+		c->family = SF_AF_INET6;
+		bpf_core_read(c->raddr, 16, &ip6->saddr);
+		bpf_core_read(c->laddr, 16, &ip6->daddr);
+	} else {
+		return false;
+	}
+	c->netns = BPF_CORE_READ(skb, dev, nd_net.net, ns.inum);
+	c->lport = bpf_ntohs(BPF_CORE_READ(tcp, dest));
+	c->rport = bpf_ntohs(BPF_CORE_READ(tcp, source));
+	return true;
+}
+
+/* The kernel keeps this stamp in whole microseconds: rounded down, it may seem to lie before what came before it. */
+static __always_inline __u64 not_before(__u64 earlier, __u64 us)
+{
+	return us * 1000 > earlier ? us * 1000 : earlier;
+}
+
+static __always_inline bool timer_is_over(const struct timer_list *t)
+{
+	return (__s64)(bpf_jiffies64() - BPF_CORE_READ(t, expires)) >= 0;
+}
+
 static __always_inline void read_cookie(struct sf_conn *c, const struct sock_common *skc)
 {
 	c->cookie = BPF_CORE_READ(skc, skc_cookie.counter);
+}
+
+static __always_inline bool is_unhashed(const struct sock_common *skc)
+{
+	return BPF_CORE_READ(skc, skc_node.pprev) == NULL;
 }
 
 static __always_inline bool has_socket(const struct sock *sk)
@@ -109,9 +179,56 @@ static __always_inline bool has_socket(const struct sock *sk)
 	return BPF_CORE_READ(sk, sk_socket) != NULL;
 }
 
+/* What tells a listener's options at the moment a child leaves its queue of requests. */
+static __always_inline __u32 listener_flags(const struct sock *listener)
+{
+	const struct inet_connection_sock *icsk = (const void *)listener;
+	__u32 flags = 0;
+
+	if (BPF_CORE_READ(icsk, icsk_accept_queue.rskq_defer_accept))
+		flags |= SF_F_DEFER_ACCEPT;
+	if (BPF_CORE_READ_BITFIELD_PROBED(&listener->__sk_common, skc_reuseport))
+		flags |= SF_F_REUSEPORT;
+	return flags;
+}
+
 static __always_inline bool got_fin(const struct sock *sk)
 {
 	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE);
+}
+
+/* Data that the owner never read, the peer's FIN apart. */
+static __always_inline bool left_unread(const struct sock *sk)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	return BPF_CORE_READ(tp, rcv_nxt) - got_fin(sk) != BPF_CORE_READ(tp, copied_seq);
+}
+
+static __always_inline bool is_mptcp(const struct tcp_sock *tp)
+{
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+}
+
+static __always_inline __u16 data_segs(const struct sock *sk)
+{
+	return BPF_CORE_READ((const struct tcp_sock *)sk, data_segs_in);
+}
+
+/* One more child does not fit (sk_acceptq_is_full). */
+static __always_inline bool accept_queue_is_full(const struct sock *listener)
+{
+	return BPF_CORE_READ(listener, sk_ack_backlog) > BPF_CORE_READ(listener, sk_max_ack_backlog);
+}
+
+/* No more requests fit and no cookies may be sent instead (tcp_conn_request, inet_csk_reqsk_queue_is_full). */
+static __always_inline bool syn_queue_is_full(const struct sock *listener)
+{
+	const struct inet_connection_sock *icsk = (const void *)listener;
+
+	return BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter) >=
+		       (int)BPF_CORE_READ(listener, sk_max_ack_backlog) &&
+	       !BPF_CORE_READ(listener, __sk_common.skc_net.net, ipv4.sysctl_tcp_syncookies);
 }
 
 /*

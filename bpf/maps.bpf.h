@@ -71,7 +71,7 @@ struct {
  * Minisocks just made, until the full socket they replace is closed a moment later. Index: the socket's hash,
  * which the kernel copies into the minisock; value: the minisock's address. Two neighbours are tried. The
  * window is some hundred instructions, so that a collision needs two CPUs in it with the same index: then the
- * later one is lost, counted and its close marked as seen blindly.
+ * later one is lost and its connection ends as if tcp_max_tw_buckets had left no room.
  */
 #define TW_SLOTS 16384
 struct {
@@ -82,7 +82,7 @@ struct {
 } tw_slots SEC(".maps");
 
 /*
- * Minisocks that wait for the peer's FIN, by what that FIN's header says; only where the kernel does not name
+ * Minisocks by what the header of a segment for them says; only where the kernel does not name
  * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the FIN or the
  * minisock.
  */
@@ -98,21 +98,26 @@ struct {
 	__uint(max_entries, 1 << 16);
 	__type(key, struct sf_tw_key);
 	__type(value, __u64);
-} tw_waiting SEC(".maps");
+} tw_headers SEC(".maps");
 
 /*
  * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
- * opening.bpf.h and timers.bpf.h for why).
+ * passive.bpf.h and timers.bpf.h for why).
  */
 struct sf_cpu {
 	__u64 child;	       /* clone of a listener whose request has not been met, or 0 */
 	__u64 request_unknown; /* a request we do not know turned into .child */
 	__u64 cancelled;       /* timer of this request or minisock was cancelled: re-armed or dead */
 	__u64 cancelled_ts;
-	__u64 cancelled_is_tw;
+	__u64 cancelled_how;	 /* enum sf_outcome, if it is dead */
 	__u64 cancelled_overdue; /* ... at or past its time: it may be about to expire */
 	__u64 expired;		 /* timer of this request expired: re-armed or dead */
 	__u64 expired_outcome;
+	__u64 reset_for;  /* listener in whose name a RST was sent last: its accept queue is full */
+	__u64 tw_segment; /* minisock that took a segment last */
+	__u64 tw_segment_ts;
+	__u64 tw_segment_outcome; /* what it is if it ended it */
+	__u64 migrating;	  /* request being cloned for another listener */
 	__u64 next_id;
 };
 struct {

@@ -19,7 +19,9 @@
 #include "emit.bpf.h"
 #include "conn.bpf.h"
 #include "opening.bpf.h"
+#include "active.bpf.h"
 #include "timewait.bpf.h"
+#include "passive.bpf.h"
 #include "closing.bpf.h"
 #include "timers.bpf.h"
 
@@ -51,7 +53,9 @@ static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int ol
 	switch (new) {
 	case TCP_FIN_WAIT1:
 	case TCP_LAST_ACK:
-		if (old != new)
+		if (!c->est_ts) /* TCP Fast Open: closed before the handshake ended */
+			on_failed(sk, c, now);
+		else if (old != new)
 			on_fin_sent(sk, c, now);
 		break;
 	case TCP_FIN_WAIT2:
@@ -83,7 +87,7 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 		return 0;
 	now = bpf_ktime_get_ns();
 	if (old == TCP_LISTEN && new == TCP_SYN_RECV) {
-		on_child(sk);
+		on_child(sk, now);
 	} else if (old == TCP_SYN_RECV && new == TCP_ESTABLISHED) {
 		on_server_established(sk, now);
 	} else if (new == TCP_SYN_SENT) {
@@ -182,24 +186,54 @@ int BPF_PROG(sf_synack_again, struct sock *sk, struct request_sock *req)
 AT_ENTRY(req, inet_csk_reqsk_queue_hash_add, on_request(req), struct sock *sk, struct request_sock *req)
 
 /* Without own_req another CPU's child got the request. Only its low byte is defined (bool). */
-AT_ENTRY(child, inet_csk_complete_hashdance, if (own_req & 0xff) on_request_done(req, child), struct sock *sk,
-	 struct sock *child, struct request_sock *req, int own_req)
+AT_ENTRY(child, inet_csk_complete_hashdance, if (own_req & 0xff) on_request_done(req, child, sk),
+	 struct sock *sk, struct sock *child, struct request_sock *req, int own_req)
 
 /* rsk_ops->destructor, from the last reqsk_put(): called through a pointer, so never inlined. */
-AT_ENTRY(req_end4, tcp_v4_reqsk_destructor, on_request_dead(req, request_outcome(req), bpf_ktime_get_ns()),
-	 struct request_sock *req)
-AT_ENTRY(req_end6, tcp_v6_reqsk_destructor, on_request_dead(req, request_outcome(req), bpf_ktime_get_ns()),
-	 struct request_sock *req)
+AT_ENTRY(req_end4, tcp_v4_reqsk_destructor, on_request_end(req), struct request_sock *req)
+AT_ENTRY(req_end6, tcp_v6_reqsk_destructor, on_request_end(req), struct request_sock *req)
+
+/* Every SYN for a listener, before it is decided whether there is room for it. */
+AT_ENTRY(syn, tcp_conn_request, on_syn(sk, skb), void *rsk_ops, void *af_ops, struct sock *sk,
+	 struct sk_buff *skb)
 
 /* Renamed when hashing and arming became one step (6.11, commit b334b924c9b7). */
 AT_ENTRY(tw, inet_twsk_hashdance, on_minisock(tw), struct inet_timewait_sock *tw)
 AT_ENTRY(tws, inet_twsk_hashdance_schedule, on_minisock(tw), struct inet_timewait_sock *tw)
 
-AT_ENTRY(tw_set, __inet_twsk_schedule, on_minisock_rearmed(tw), struct inet_timewait_sock *tw)
-AT_ENTRY(tw_end, inet_twsk_kill,
-	 on_minisock_dead(tw, timer_is_over(&tw->tw_timer) ? SF_OUT_TW_TIMER : SF_OUT_TW_KILLED,
-			  bpf_ktime_get_ns()),
-	 struct inet_timewait_sock *tw)
+AT_ENTRY(tw_set, __inet_twsk_schedule, on_minisock_fin(tw), struct inet_timewait_sock *tw)
+AT_ENTRY(tw_seg, tcp_timewait_state_process, on_minisock_segment(tw, th), struct inet_timewait_sock *tw,
+	 struct sk_buff *skb, struct tcphdr *th)
+AT_ENTRY(tw_end, inet_twsk_kill, on_minisock_kill(tw), struct inet_timewait_sock *tw)
+
+/* inet_reqsk_clone() (5.14) moves a request to another listener of its port; the clone is its result. */
+SEC("?fexit/inet_reqsk_clone")
+int BPF_PROG(sf_move_fx, struct request_sock *req, struct sock *sk, struct request_sock *clone)
+{
+	on_request_migrated(req, clone);
+	return 0;
+}
+
+/* Softirq or with softirqs off: nothing of ours runs between entry and return on this CPU. */
+SEC("?kprobe/inet_reqsk_clone")
+int BPF_KPROBE(sf_move_kp, struct request_sock *req)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (cpu)
+		cpu->migrating = (__u64)req;
+	return 0;
+}
+
+SEC("?kretprobe/inet_reqsk_clone")
+int BPF_KRETPROBE(sf_move_kr, struct request_sock *clone)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (cpu && clone)
+		on_request_migrated((const struct request_sock *)cpu->migrating, clone);
+	return 0;
+}
 
 /* --- requests and minisocks by their timers: tracepoint tier ------------------------------------------- */
 
@@ -231,16 +265,12 @@ int BPF_PROG(sf_tm_done, struct timer_list *t)
 	return 0;
 }
 
-/*
- * A segment that a minisock took ends in tcp_v4_rcv()'s or tcp_v6_rcv()'s discard_it, which names the
- * receiver since 6.11 (commit ba8de796baf4). The timer does not show every FIN: one set anew to the same slot
- * of the wheel, which is seconds wide at 60 s, is neither cancelled nor started (__mod_timer).
- */
+/* Since 6.11 the receiver of a segment is named (commit ba8de796baf4); before, its header tells. */
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
 {
 	if (rx_sk && BPF_CORE_READ(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
-		on_minisock_rearmed((const struct inet_timewait_sock *)rx_sk);
+		on_minisock_skb((const struct inet_timewait_sock *)rx_sk, skb);
 	return 0;
 }
 
@@ -250,7 +280,7 @@ int BPF_PROG(sf_tw_header, struct sk_buff *skb)
 	const struct inet_timewait_sock *tw = minisock_by_header(skb);
 
 	if (tw)
-		on_minisock_rearmed(tw);
+		on_minisock_skb(tw, skb);
 	return 0;
 }
 

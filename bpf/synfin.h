@@ -92,7 +92,8 @@ struct sf_closing {
 	__u32 retrans;	      /* data and FIN segments sent again, SYN and SYN-ACK not */
 	__u32 closer_pid;     /* who called close(), shutdown() or exited; 0 unknown */
 	__u8 closer_comm[SF_COMM_LEN];
-	__u32 rst_reason; /* kernel's enum sk_rst_reason + 1; 0 unknown */
+	__u16 rst_reason; /* kernel's enum sk_rst_reason + 1; 0 unknown */
+	__u16 data_segs;  /* kernel side: data segments that had come when the owner closed, modulo 65536 */
 };
 
 /*

@@ -47,12 +47,17 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 }
 
 static __always_inline void note_cancelled(struct sf_cpu *cpu, const void *object, const struct timer_list *t,
-					   bool is_tw)
+					   enum sf_outcome how)
 {
 	cpu->cancelled = (__u64)object;
 	cpu->cancelled_ts = bpf_ktime_get_ns();
-	cpu->cancelled_is_tw = is_tw;
+	cpu->cancelled_how = how;
 	cpu->cancelled_overdue = timer_is_over(t);
+}
+
+static __always_inline bool cancelled_is_minisock(const struct sf_cpu *cpu)
+{
+	return cpu->cancelled && cpu->cancelled_how >= SF_OUT_TW_TIMER;
 }
 
 /*
@@ -69,10 +74,10 @@ static __always_inline void settle_cancelled(struct sf_cpu *cpu)
 	if (cpu->cancelled_overdue && bpf_ktime_get_ns() - cpu->cancelled_ts < EXPIRY_NS)
 		return;
 	cpu->cancelled = 0;
-	if (cpu->cancelled_is_tw)
-		on_minisock_dead(object, SF_OUT_TW_KILLED, cpu->cancelled_ts);
+	if (cpu->cancelled_how >= SF_OUT_TW_TIMER)
+		on_minisock_dead(object, cpu->cancelled_how, cpu->cancelled_ts);
 	else
-		on_request_dead(object, SF_OUT_RESET, cpu->cancelled_ts);
+		on_request_dead(object, cpu->cancelled_how, cpu->cancelled_ts);
 }
 
 /* Armed again after it was cancelled, and so not dead. */
@@ -87,23 +92,34 @@ static __always_inline bool was_cancelled(struct sf_cpu *cpu, const void *object
 static __always_inline void minisock_timer_started(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
 	if (was_cancelled(cpu, tw)) {
-		on_minisock_rearmed(tw);
+		on_minisock_fin(tw);
 		return;
 	}
 	settle_cancelled(cpu);
 	on_minisock(tw);
 }
 
-/* Anew for a request we know: its handler repeats the SYN-ACK, or the client its SYN (tcp_check_req). */
+/*
+ * Anew for a request we know: its handler repeats the SYN-ACK, or the client its SYN (tcp_check_req). For one we do not
+ * know: a SYN was taken, perhaps in the place of a TIME_WAIT; or the handler moves the request to another listener.
+ */
 static __always_inline void request_timer_started(struct sf_cpu *cpu, const struct request_sock *req)
 {
+	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
+	const struct request_sock *old = (const void *)cpu->expired;
+
 	if (was_cancelled(cpu, req))
 		return;
+	if (cancelled_is_minisock(cpu) && same_connection(&tw->__tw_common, &req->__req_common))
+		cpu->cancelled_how = SF_OUT_TW_SYN;
 	settle_cancelled(cpu);
-	if (cpu->expired == (__u64)req)
+	if (old && same_connection(&old->__req_common, &req->__req_common)) {
 		cpu->expired = 0;
-	else
-		on_request(req);
+		if (old != req)
+			on_request_migrated(old, req);
+		return;
+	}
+	on_request(req);
 }
 
 static __always_inline void on_timer_start(const struct timer_list *t)
@@ -126,9 +142,9 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 	const struct sock *child = (const void *)cpu->child;
 
 	if (child && same_connection(&child->__sk_common, &req->__req_common))
-		on_request_done(req, child);
+		on_request_done(req, child, NULL);
 	else
-		note_cancelled(cpu, req, &req->rsk_timer, false);
+		note_cancelled(cpu, req, &req->rsk_timer, request_outcome(cpu, req));
 }
 
 static __always_inline void on_timer_cancel(const struct timer_list *t)
@@ -142,14 +158,14 @@ static __always_inline void on_timer_cancel(const struct timer_list *t)
 	if (is_request_timer(fn))
 		request_timer_cancelled(cpu, request_of(t));
 	else if (is_minisock_timer(fn))
-		note_cancelled(cpu, minisock_of(t), t, true);
+		note_cancelled(cpu, minisock_of(t), t, why_killed(cpu, minisock_of(t)));
 }
 
 /* Why it would die is read now: once its handler has left, its memory may be another's. */
 static __always_inline void note_expired(struct sf_cpu *cpu, const struct request_sock *req)
 {
 	cpu->expired = (__u64)req;
-	cpu->expired_outcome = request_outcome(req);
+	cpu->expired_outcome = request_outcome(cpu, req);
 }
 
 static __always_inline void on_timer_expire(const struct timer_list *t)
@@ -182,6 +198,24 @@ static __always_inline void on_timer_done(const struct timer_list *t)
 		return;
 	cpu->expired = 0;
 	on_request_dead(req, cpu->expired_outcome, bpf_ktime_get_ns());
+}
+
+/*
+ * kfree_skb: tcp_v4_rcv() or tcp_v6_rcv() is done with a segment that this minisock took. The timer alone does not show
+ * every FIN: one set anew to the same slot of the wheel, seconds wide at 60 s, is neither cancelled nor started.
+ */
+static __always_inline void on_minisock_skb(const struct inet_timewait_sock *tw, const struct sk_buff *skb)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	if (cpu->cancelled != (__u64)tw) {
+		on_minisock_fin(tw);
+		return;
+	}
+	cpu->cancelled = 0;
+	on_minisock_dead(tw, ends_minisock(tcp_header(skb)), cpu->cancelled_ts);
 }
 
 #endif

@@ -12,14 +12,13 @@ static __always_inline void end_here(const void *object, struct sf_conn *c, enum
 				     __u64 ts);
 
 /*
- * The same connection? The hash covers addresses, ports and a secret of the boot and is copied from object to
- * object; namespace and what is cheap to compare make sure.
+ * The same connection? The hash covers both addresses and ports and a secret of the boot, and is the same in request,
+ * child, socket and minisock. The IPv4 addresses are not compared: in an IPv6 request and its child they are leftovers.
  */
 static __always_inline bool same_connection(const struct sock_common *a, const struct sock_common *b)
 {
 	return BPF_CORE_READ(a, skc_hash) == BPF_CORE_READ(b, skc_hash) &&
 	       BPF_CORE_READ(a, skc_dport) == BPF_CORE_READ(b, skc_dport) &&
-	       BPF_CORE_READ(a, skc_daddr) == BPF_CORE_READ(b, skc_daddr) &&
 	       BPF_CORE_READ(a, skc_net.net) == BPF_CORE_READ(b, skc_net.net);
 }
 
@@ -55,7 +54,7 @@ static __always_inline const struct inet_timewait_sock *take_minisock(const stru
 	return NULL;
 }
 
-/* --- the peer's FIN by its header ---------------------------------------------------------------------- */
+/* --- minisocks by the header of a segment --------------------------------------------------------------- */
 
 static __always_inline __u32 fold_addr(const __u8 *a)
 {
@@ -69,46 +68,34 @@ static __always_inline struct sf_tw_key tw_key(const struct sf_conn *c)
 	return (struct sf_tw_key){c->netns, fold_addr(c->raddr), c->lport, c->rport};
 }
 
-static __always_inline void await_fin(const struct inet_timewait_sock *tw, const struct sf_conn *c)
+static __always_inline void index_minisock(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	struct sf_tw_key key = tw_key(c);
 	__u64 object = (__u64)tw;
 
 	if (find_tw_by_header)
-		bpf_map_update_elem(&tw_waiting, &key, &object, BPF_ANY);
+		bpf_map_update_elem(&tw_headers, &key, &object, BPF_ANY);
 }
 
-static __always_inline void await_no_more(const struct sf_conn *c)
+static __always_inline void unindex_minisock(const struct sf_conn *c)
 {
 	struct sf_tw_key key = tw_key(c);
 
 	if (find_tw_by_header)
-		bpf_map_delete_elem(&tw_waiting, &key);
+		bpf_map_delete_elem(&tw_headers, &key);
 }
 
 /* The minisock that took this segment, for kernels whose kfree_skb does not say. NULL: none of ours. */
 static __always_inline const struct inet_timewait_sock *minisock_by_header(const struct sk_buff *skb)
 {
-	const unsigned char *head = BPF_CORE_READ(skb, head);
-	const struct iphdr *ip4 = (const void *)(head + BPF_CORE_READ(skb, network_header));
-	const struct ipv6hdr *ip6 = (const void *)ip4;
-	const struct tcphdr *tcp = (const void *)(head + BPF_CORE_READ(skb, transport_header));
-	__u8 addr[16] = {}, version = 0;
-	struct sf_tw_key key = {};
+	struct sf_conn c = {};
+	struct sf_tw_key key;
 	__u64 *object;
 
-	bpf_probe_read_kernel(&version, sizeof(version), ip4);
-	if (version >> 4 == 4 && BPF_CORE_READ(ip4, protocol) == IPPROTO_TCP)
-		bpf_core_read(addr, 4, &ip4->saddr);
-	else if (version >> 4 == 6 && BPF_CORE_READ(ip6, nexthdr) == IPPROTO_TCP)
-		bpf_core_read(addr, 16, &ip6->saddr);
-	else
+	if (!read_header(&c, skb))
 		return NULL;
-	key.netns = BPF_CORE_READ(skb, dev, nd_net.net, ns.inum);
-	key.raddr = fold_addr(addr);
-	key.lport = bpf_ntohs(BPF_CORE_READ(tcp, dest));
-	key.rport = bpf_ntohs(BPF_CORE_READ(tcp, source));
-	object = bpf_map_lookup_elem(&tw_waiting, &key);
+	key = tw_key(&c);
+	object = bpf_map_lookup_elem(&tw_headers, &key);
 	return object ? (const void *)*object : NULL;
 }
 
@@ -124,8 +111,17 @@ static __always_inline void begin_time_wait(struct sf_conn *c, __u64 now)
 	write_close(c, SF_OUT_FIN, now);
 }
 
-/* The minisock's timer was set anew: for the peer's FIN, or for its repeat, which changes nothing. */
-static __always_inline void on_minisock_rearmed(const struct inet_timewait_sock *tw)
+static __always_inline void write_gone(struct sf_conn *c, enum sf_outcome how, __u64 ts)
+{
+	if (c->flags & SF_F_PENDING)
+		return;
+	count(SF_CNT_TW_GONE);
+	emit_stage(c, SF_ST_GONE, ts);
+	emit(c, SF_EV_GONE, how, ts);
+}
+
+/* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
+static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 {
 	struct sf_conn *c = conn_find(tw);
 	__u64 now;
@@ -133,13 +129,59 @@ static __always_inline void on_minisock_rearmed(const struct inet_timewait_sock 
 	if (!c || c->flags & SF_F_TIME_WAIT || BPF_CORE_READ(tw, tw_substate) != TCP_TIME_WAIT)
 		return;
 	now = bpf_ktime_get_ns();
-	await_no_more(c);
 	c->closing.fin_rcvd_ts = now;
 	emit_segment(c, SF_ST_FIN_RCVD, now,
 		     (struct segment){.seq = BPF_CORE_READ(tw, __tw_common.skc_tw_rcv_nxt) - 1,
 				      .ack = BPF_CORE_READ(tw, __tw_common.skc_tw_snd_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
 	begin_time_wait(c, now);
+}
+
+/* What a segment with these flags does to a minisock that it ends (tcp_timewait_state_process). */
+static __always_inline enum sf_outcome ends_minisock(const struct tcphdr *th)
+{
+	if (BPF_CORE_READ_BITFIELD_PROBED(th, rst))
+		return SF_OUT_TW_RESET;
+	return BPF_CORE_READ_BITFIELD_PROBED(th, syn) ? SF_OUT_TW_SYN : SF_OUT_RESET_LOCAL;
+}
+
+/* tcp_timewait_state_process() begins; if it or its caller ends the minisock, that follows on this CPU. */
+static __always_inline void on_minisock_segment(const struct inet_timewait_sock *tw, const struct tcphdr *th)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	cpu->tw_segment = (__u64)tw;
+	cpu->tw_segment_ts = bpf_ktime_get_ns();
+	cpu->tw_segment_outcome = ends_minisock(th);
+}
+
+#define SEGMENT_NS 10000000 /* longer ago, a segment is no cause any more */
+
+/* Why this minisock, which is about to be killed and not by its timer, has to go. */
+static __always_inline enum sf_outcome why_killed(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
+{
+	/* connect() unhashes it before it is killed (__inet_check_established), all others let the kill do that. */
+	if (is_unhashed(&tw->__tw_common))
+		return SF_OUT_TW_REUSED;
+	if (netns_is_dying(BPF_CORE_READ(tw, __tw_common.skc_net.net)))
+		return SF_OUT_TW_NETNS;
+	if (cpu->tw_segment == (__u64)tw && bpf_ktime_get_ns() - cpu->tw_segment_ts < SEGMENT_NS)
+		return cpu->tw_segment_outcome;
+	return SF_OUT_TW_KILLED;
+}
+
+/* It died without the peer's FIN. */
+static __always_inline enum sf_outcome unfinished(const struct sf_conn *c, enum sf_outcome how)
+{
+	if (how == SF_OUT_TW_TIMER)
+		return SF_OUT_TIMED_OUT;
+	if (c->flags & SF_F_RST_OUT || how == SF_OUT_RESET_LOCAL || how == SF_OUT_TW_SYN)
+		return SF_OUT_RESET_LOCAL; /* data or a SYN for nobody (TCP_TW_RST) */
+	if (how == SF_OUT_TW_RESET)
+		return SF_OUT_RESET_REMOTE;
+	return SF_OUT_ABORTED;
 }
 
 /* The minisock is no more. */
@@ -150,22 +192,32 @@ static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw
 
 	if (!c)
 		return;
+	unindex_minisock(c);
 	if (!(c->flags & SF_F_TIME_WAIT)) {
-		await_no_more(c);
-		/* The peer never sent its FIN: it timed out, or data came for nobody and drew a RST. */
-		enum sf_outcome outcome = how == SF_OUT_TW_TIMER    ? SF_OUT_TIMED_OUT
-					  : c->flags & SF_F_RST_OUT ? SF_OUT_RESET_LOCAL
-					  : c->flags & SF_F_RST_IN  ? SF_OUT_RESET_REMOTE
-								    : SF_OUT_NONE;
+		enum sf_outcome outcome = unfinished(c, how);
+
+		if (outcome == SF_OUT_RESET_LOCAL)
+			c->flags |= SF_F_RST_OUT;
+		else if (outcome == SF_OUT_RESET_REMOTE)
+			c->flags |= SF_F_RST_IN;
 		end_here(tw, c, outcome, ts);
 		return;
 	}
-	if (!(c->flags & SF_F_PENDING)) {
-		count(SF_CNT_TW_GONE);
-		emit_stage(c, SF_ST_GONE, ts);
-		emit(c, SF_EV_GONE, how, ts);
-	}
+	write_gone(c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
 	conn_forget(tw);
+}
+
+static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw)
+{
+	struct sf_cpu *cpu = this_cpu();
+	enum sf_outcome how;
+
+	if (!cpu)
+		return;
+	how = why_killed(cpu, tw);
+	if (how == SF_OUT_TW_KILLED && timer_is_over(&tw->tw_timer))
+		how = SF_OUT_TW_TIMER;
+	on_minisock_dead(tw, how, bpf_ktime_get_ns());
 }
 
 #endif

@@ -70,23 +70,51 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
 struct ns_common {
 	unsigned int inum;
+	refcount_t __ns_ref; /* since 6.18 */
+};
+
+struct ns_common___counted { /* 5.11 to 6.17 */
+	refcount_t count;
+};
+
+struct netns_ipv4 {
+	u8 sysctl_tcp_syncookies; /* int up to 5.10; the low byte says all */
+	u8 sysctl_tcp_fastopen;
 };
 
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+};
+
+struct net___counted { /* up to 5.10 */
+	refcount_t count;
 };
 
 typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct hlist_node {
+	struct hlist_node **pprev; /* NULL: in no list */
+};
+
 /* The head that sock, request_sock and inet_timewait_sock have in common. */
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	unsigned int skc_hash;
+	struct hlist_node skc_node;
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
@@ -111,6 +139,7 @@ struct sock {
 	int sk_err;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
+	unsigned long sk_lingertime;
 	struct socket *sk_socket;
 };
 
@@ -119,13 +148,9 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
-struct fastopen_queue {
-	int max_qlen;
-};
-
 struct request_sock_queue {
+	atomic_t qlen;
 	u8 rskq_defer_accept;
-	struct fastopen_queue fastopenq;
 };
 
 struct inet_connection_sock {
@@ -136,6 +161,7 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 rcv_nxt;
+	u32 copied_seq; /* what the owner has not read begins here */
 	u32 snd_una;
 	u32 snd_nxt;
 	u32 write_seq;
@@ -145,6 +171,10 @@ struct tcp_sock {
 	u64 bytes_received;
 	u32 srtt_us; /* eighths */
 	u32 total_retrans;
+	u32 data_segs_in;
+	u8 syn_data : 1;	   /* our SYN carried data */
+	u8 syn_fastopen : 1;	   /* ... or asked for a cookie */
+	u8 syn_fastopen_child : 1; /* since 6.14: the SYN made this child */
 	bool is_mptcp; /* absent without CONFIG_MPTCP (Debian's 5.10) */
 };
 
@@ -166,6 +196,7 @@ struct request_sock {
 
 struct inet_request_sock {
 	struct request_sock req;
+	u16 acked : 1; /* its final ACK came and was dropped */
 };
 
 struct tcp_request_sock {
@@ -203,16 +234,21 @@ struct tcp_skb_cb {
 struct iphdr {
 	__u8 protocol;
 	__be32 saddr;
+	__be32 daddr;
 };
 
 struct ipv6hdr {
 	__u8 nexthdr;
 	struct in6_addr saddr;
+	struct in6_addr daddr;
 };
 
 struct tcphdr {
 	__be16 source;
 	__be16 dest;
+	__be32 seq;
+	__u16 syn : 1;
+	__u16 rst : 1;
 };
 
 struct file {
@@ -227,10 +263,6 @@ struct fdtable {
 struct files_struct {
 	struct fdtable *fdt;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */

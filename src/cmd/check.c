@@ -19,6 +19,14 @@ static const char *variant_name(const struct tracer *t, enum hook_id id)
 	return v ? v->name : NULL;
 }
 
+/* A hook that nobody asked for, or that this kernel has no use for, is not missed. */
+static bool is_missing(const struct tracer *t, enum hook_id id)
+{
+	const struct hook_choice *c = tracer__choice(t, id);
+
+	return c->wanted && !c->variant;
+}
+
 static void write_table(struct str *s, const struct tracer *t, const char *release)
 {
 	str__appendf(s, "kernel %s, tier %s\n\n%-18s %-22s %s\n", release, tier__name(tracer__tier(t)),
@@ -27,7 +35,7 @@ static void write_table(struct str *s, const struct tracer *t, const char *relea
 		const char *by = variant_name(t, id);
 
 		str__appendf(s, "%-18s %-22s %s\n", hooks[id].name, by ? by : "-", hooks[id].measures);
-		if (!by)
+		if (is_missing(t, id))
 			str__appendf(s, "%-41s missing, so lost: %s\n", "", hooks[id].lost);
 	}
 }
@@ -51,7 +59,7 @@ static void write_json(struct str *s, const struct tracer *t, const char *releas
 		json__key_string(&j, "hook", hooks[id].name);
 		json__key_string(&j, "variant", by);
 		json__key_string(&j, "measures", hooks[id].measures);
-		json__key_string(&j, "lost", by ? NULL : hooks[id].lost);
+		json__key_string(&j, "lost", is_missing(t, id) ? hooks[id].lost : NULL);
 		json__end_object(&j);
 	}
 	json__end_array(&j);

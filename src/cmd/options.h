@@ -33,7 +33,7 @@ enum options_set {
 
 /*
  * Parses argv[1...] of a command; argv[0] is its name. Returns EXIT_DONE, or EXIT_USAGE after one line on
- * stderr. --help and --version print and exit. `usage` is what follows the options in --help, `doc` says what
+ * stderr. --help prints and exits. `usage` is what follows the options in --help, `doc` says what
  * the command does.
  */
 enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,

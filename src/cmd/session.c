@@ -157,7 +157,7 @@ static int step(struct session *s)
 static void tell_ready(const struct session *s)
 {
 	const struct filter *f = &s->opts->filter;
-	bool all = !f->pid_cnt && !f->comm_cnt && !f->netns_cnt && !f->family && !f->roles && !f->tree_pid &&
+	bool all = !f->pid_cnt && !f->comm_cnt && !f->netns_cnt && !f->family && !f->roles && !s->opts->cmd &&
 		   port_set__is_empty(&f->ports) && port_set__is_empty(&f->lports) &&
 		   port_set__is_empty(&f->rports);
 	char missing[128] = "";
@@ -191,7 +191,7 @@ static void tell_summary(const struct session *s)
 		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",
 			  s->malformed);
 	if (s->backwards)
-		log__warn("%" PRIu64 " intervals left out because the clocks of two CPUs disagreed",
+		log__warn("%" PRIu64 " intervals left out because their ends came in the wrong order",
 			  s->backwards);
 }
 

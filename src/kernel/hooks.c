@@ -27,10 +27,26 @@ int tier__parse(const char *text, enum tier *ret_tier)
 	return -EINVAL;
 }
 
-#define TRACEPOINT(prog)                                                     \
-	{                                                                    \
-		.name = "tp_btf", .tier = TIER_TRACEPOINT, .progs = { prog } \
+/* clang-format off: a table */
+#define FULL(name_, ...)                                                   \
+	{                                                                  \
+		.name = name_, .tier = TIER_FULL, .progs = { __VA_ARGS__ } \
 	}
+#define KPROBE(name_, ...)                                                   \
+	{                                                                    \
+		.name = name_, .tier = TIER_KPROBE, .progs = { __VA_ARGS__ } \
+	}
+#define TRACEPOINT(name_, ...)                                                   \
+	{                                                                        \
+		.name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ } \
+	}
+/* Only where the tracepoint passes so many arguments. */
+#define TRACEPOINT_ARGS(name_, args, prog)                                                \
+	{                                                                                 \
+		.name = name_, .tier = TIER_TRACEPOINT, .progs = {prog}, .min_args = args \
+	}
+
+#define TIMERS TRACEPOINT("timers", "sf_tm_start", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
 
 const struct hook hooks[__HOOK_MAX] =
 	{
@@ -40,7 +56,7 @@ const struct hook hooks[__HOOK_MAX] =
 				.measures = "every change of a socket's state",
 				.lost = "everything",
 				.required = true,
-				.variants = {TRACEPOINT("sf_state")},
+				.variants = {TRACEPOINT("tp_btf", "sf_state")},
 			},
 		[HOOK_DESTROY] =
 			{
@@ -48,29 +64,24 @@ const struct hook hooks[__HOOK_MAX] =
 				.measures = "the end of a socket",
 				.lost = "everything: a recycled socket could inherit",
 				.required = true,
-				.variants = {TRACEPOINT("sf_destroy")},
+				.variants = {TRACEPOINT("tp_btf", "sf_destroy")},
 			},
 		[HOOK_RST_IN] =
 			{
 				.name = "rst-in",
 				.measures = "resets received",
-				.lost = "resets received are told from aborts by the socket's error alone",
-				.variants = {TRACEPOINT("sf_rst_in")},
+				.lost = "a reset received is told by the socket's error alone",
+				.variants = {TRACEPOINT("tp_btf", "sf_rst_in")},
 			},
 		[HOOK_RST_OUT] =
 			{
 				.name = "rst-out",
-				.measures = "resets sent, with the kernel's reason",
+				.measures = "resets sent, and why",
 				.lost = "resets sent show as aborted",
 				.variants =
 					{
-						{.name = "tp_btf",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_rst_out_why"},
-						 .min_args = 3},
-						{.name = "tp_btf without reason",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_rst_out"}},
+						TRACEPOINT_ARGS("tp_btf", 3, "sf_rst_out_why"),
+						TRACEPOINT("tp_btf without reason", "sf_rst_out"),
 					},
 			},
 		[HOOK_RETRANS] =
@@ -80,13 +91,8 @@ const struct hook hooks[__HOOK_MAX] =
 				.lost = "syn_retrans, fin_retrans",
 				.variants =
 					{
-						{.name = "tp_btf",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_retrans_err"},
-						 .min_args = 3},
-						{.name = "tp_btf without error",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_retrans"}},
+						TRACEPOINT_ARGS("tp_btf", 3, "sf_retrans_err"),
+						TRACEPOINT("tp_btf without error", "sf_retrans"),
 					},
 			},
 		[HOOK_SYNACK_RETRANS] =
@@ -94,7 +100,7 @@ const struct hook hooks[__HOOK_MAX] =
 				.name = "synack-retransmit",
 				.measures = "SYN-ACK segments sent again",
 				.lost = "synack_retrans",
-				.variants = {TRACEPOINT("sf_synack_again")},
+				.variants = {TRACEPOINT("tp_btf", "sf_synack_again")},
 			},
 		[HOOK_REQUEST] =
 			{
@@ -103,18 +109,30 @@ const struct hook hooks[__HOOK_MAX] =
 				.lost = "a server's handshake_ns and its failed handshakes",
 				.variants =
 					{
-						{.name = "fentry",
-						 .tier = TIER_FULL,
-						 .progs = {"sf_req_fe", "sf_child_fe", "sf_req_end4_fe",
-							   "sf_req_end6_fe"}},
-						{.name = "kprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_req_kp", "sf_child_kp", "sf_req_end4_kp",
-							   "sf_req_end6_kp"}},
-						{.name = "timers",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_tm_start", "sf_tm_cancel", "sf_tm_expire",
-							   "sf_tm_done"}},
+						FULL("fentry", "sf_req_fe", "sf_child_fe", "sf_req_end4_fe",
+						     "sf_req_end6_fe"),
+						KPROBE("kprobe", "sf_req_kp", "sf_child_kp", "sf_req_end4_kp",
+						       "sf_req_end6_kp"),
+						TIMERS,
+					},
+			},
+		[HOOK_SYN] =
+			{
+				.name = "syn",
+				.measures = "SYNs for which a queue has no room",
+				.lost = "outcome syn_dropped: the listener's drops (ss -m, d) count them",
+				.variants = {FULL("fentry", "sf_syn_fe"), KPROBE("kprobe", "sf_syn_kp")},
+			},
+		[HOOK_MIGRATE] =
+			{
+				.name = "migrate",
+				.measures = "requests that go over to another listener",
+				.lost = "handshake_ns of migrated requests (net.ipv4.tcp_migrate_req)",
+				.variants =
+					{
+						FULL("fexit", "sf_move_fx"),
+						KPROBE("kprobe and kretprobe", "sf_move_kp", "sf_move_kr"),
+						TIMERS,
 					},
 			},
 		[HOOK_TIME_WAIT] =
@@ -125,44 +143,25 @@ const struct hook hooks[__HOOK_MAX] =
 					"lower bounds",
 				.variants =
 					{
-						{.name = "fentry",
-						 .tier = TIER_FULL,
-						 .progs = {"sf_tws_fe", "sf_tw_end_fe"}},
-						{.name = "fentry",
-						 .tier = TIER_FULL,
-						 .progs = {"sf_tw_fe", "sf_tw_end_fe"}},
-						{.name = "kprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_tws_kp", "sf_tw_end_kp"}},
-						{.name = "kprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_tw_kp", "sf_tw_end_kp"}},
-						{.name = "timers",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_tm_start",
-							   "sf_tm_cancel", "sf_tm_expire", "sf_tm_done"}},
+						FULL("fentry", "sf_tws_fe", "sf_tw_end_fe"),
+						FULL("fentry", "sf_tw_fe", "sf_tw_end_fe"),
+						KPROBE("kprobe", "sf_tws_kp", "sf_tw_end_kp"),
+						KPROBE("kprobe", "sf_tw_kp", "sf_tw_end_kp"),
+						TIMERS,
 					},
 			},
-		[HOOK_TW_FIN] =
+		[HOOK_TW_SEGMENT] =
 			{
-				.name = "time-wait-fin",
-				.measures = "the peer's FIN after the socket is closed",
+				.name = "time-wait-segment",
+				.measures = "the peer's FIN after the socket is closed, and what ends a "
+					    "TIME_WAIT early",
 				.lost = "most ends of an active close",
 				.variants =
 					{
-						{.name = "fentry",
-						 .tier = TIER_FULL,
-						 .progs = {"sf_tw_set_fe"}},
-						{.name = "kprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_tw_set_kp"}},
-						{.name = "kfree_skb",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_tw_skb"},
-						 .min_args = 4},
-						{.name = "kfree_skb by header",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_tw_header"}},
+						FULL("fentry", "sf_tw_set_fe", "sf_tw_seg_fe"),
+						KPROBE("kprobe", "sf_tw_set_kp", "sf_tw_seg_kp"),
+						TRACEPOINT_ARGS("kfree_skb", 4, "sf_tw_skb"),
+						TRACEPOINT("kfree_skb by header", "sf_tw_header"),
 					},
 			},
 		[HOOK_ACCEPT] =
@@ -172,18 +171,10 @@ const struct hook hooks[__HOOK_MAX] =
 				.lost = "accept_wait_ns; a server's connection shows the listener's owner",
 				.variants =
 					{
-						{.name = "fexit",
-						 .tier = TIER_FULL,
-						 .progs = {"sf_accept_fx"}},
-						{.name = "kprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_accept_kp"}},
-						{.name = "kretprobe",
-						 .tier = TIER_KPROBE,
-						 .progs = {"sf_accept_kr"}},
-						{.name = "syscall",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_accept4_sc", "sf_accept_sc"}},
+						FULL("fexit", "sf_accept_fx"),
+						KPROBE("kprobe", "sf_accept_kp"),
+						KPROBE("kretprobe", "sf_accept_kr"),
+						TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
 					},
 			},
 		[HOOK_TREE] =
@@ -191,11 +182,7 @@ const struct hook hooks[__HOOK_MAX] =
 				.name = "tree",
 				.measures = "children of a traced command",
 				.lost = "trace -- CMD",
-				.variants =
-					{
-						{.name = "tp_btf",
-						 .tier = TIER_TRACEPOINT,
-						 .progs = {"sf_fork", "sf_exit"}},
-					},
+				.variants = {TRACEPOINT("tp_btf", "sf_fork", "sf_exit")},
 			},
 };
+/* clang-format on */

@@ -105,14 +105,26 @@ static bool uses(const struct tracer *t, enum hook_id id, const char *prog)
 	return v && strcmp(v->progs[0], prog) == 0;
 }
 
+/* Where requests are not seen by their timers, their timers are of no use for migration; before 5.14 there is none. */
+static void drop_useless(struct tracer *t)
+{
+	struct hook_choice *c = &t->choices[HOOK_MIGRATE];
+
+	if (uses(t, HOOK_MIGRATE, "sf_tm_start") && !uses(t, HOOK_REQUEST, "sf_tm_start")) {
+		c->variant = NULL;
+		c->wanted = false;
+	}
+}
+
 /* Switches on the programs of the chosen variants and tells the BPF side what it can rely on. */
 static void configure(struct tracer *t)
 {
-	for (int id = 0; id < __HOOK_MAX; id++) {
-		const struct hook_variant *v;
-
+	for (int id = 0; id < __HOOK_MAX; id++)
 		choose(t, id);
-		v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+	drop_useless(t);
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		const struct hook_variant *v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++)
 			bpf_program__set_autoload(find_prog(t, v->progs[i]), true);
 	}
@@ -122,7 +134,7 @@ static void configure(struct tracer *t)
 	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
 	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_start");
 	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_start");
-	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_FIN, "sf_tw_header");
+	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_SEGMENT, "sf_tw_header");
 	filters__configure(t->skel, t->opts.filter);
 }
 

@@ -7,7 +7,6 @@
 #include "model/record.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -43,7 +42,8 @@ static bool is_outcome_of(unsigned int outcome, unsigned int type)
 	case SF_EV_OPEN:
 		return outcome >= SF_OUT_ESTABLISHED && outcome <= SF_OUT_OVERFLOW;
 	case SF_EV_CLOSE:
-		return outcome == SF_OUT_TIMED_OUT || outcome == SF_OUT_ABORTED ||
+		/* none: its end was missed, only that it is over is known */
+		return outcome == SF_OUT_NONE || outcome == SF_OUT_TIMED_OUT || outcome == SF_OUT_ABORTED ||
 		       (outcome >= SF_OUT_FIN && outcome <= SF_OUT_RESET_REMOTE);
 	case SF_EV_GONE:
 		return outcome >= SF_OUT_TW_TIMER && outcome <= SF_OUT_TW_KILLED;
@@ -169,9 +169,10 @@ static void decode_open(struct record *r, const struct sf_event *ev)
 	set_stages(r, stages);
 	if (ev->outcome == SF_OUT_ESTABLISHED)
 		r->dur[REC_HANDSHAKE] = measure(r, syn_ts, c->est_ts);
-	else
+	else if (ev->outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
 		r->dur[REC_ATTEMPT] = measure(r, syn_ts, ev->ts);
-	if (is_client)
+	/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
+	if (is_client && !c->syn_retrans && syn_ts != o->connect_ts)
 		r->dur[REC_PORT_SEARCH] = measure(r, o->connect_ts, syn_ts);
 	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here.
 	 */
@@ -185,7 +186,8 @@ static void decode_open(struct record *r, const struct sf_event *ev)
 
 	if (is_client)
 		r->syn_retrans = c->syn_retrans;
-	if (is_server && has_request)
+	/* Only of requests; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
+	if (c->role == SF_ROLE_SERVER && has_request && o->seqs_known)
 		r->synack_retrans = c->synack_retrans;
 	if (o->seqs_known) {
 		r->isn = o->isn;
@@ -297,16 +299,14 @@ static void set_close_durations(struct record *r, const struct sf_event *ev, con
 	struct record_span span[__REC_DUR_MAX];
 	unsigned int i;
 
-	set_dur(r, c, REC_LIFE, path->est_ts, ev->ts);
+	if (ev->outcome != SF_OUT_NONE) /* else ev->ts is when its socket went, not when it ended */
+		set_dur(r, c, REC_LIFE, path->est_ts, ev->ts);
 	if (!(c->flags & SF_F_GAP)) {
 		record__spans(path, span);
 		for (i = REC_ESTABLISHED; i <= REC_LAST_ACK; i++)
 			set_dur(r, c, i, span[i].from, span[i].to);
 		set_dur(r, c, REC_HALF_CLOSE, first, second ? second : ev->ts);
 		set_dur(r, c, REC_CLOSE, first, ev->ts);
-		/* A bare RST is beginning and end at once: measured, and 0. */
-		if (!first && !path->fin_acked_ts && r->closed_by != REC_SIDE_UNKNOWN)
-			r->dur[REC_CLOSE] = 0;
 	}
 	if (c->flags & SF_F_TW_BLIND) {
 		mark_lower_bound(r, REC_LIFE);
@@ -334,11 +334,11 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 	set_close_durations(r, ev, &path);
 	if (c->flags & SF_F_TIME_WAIT)
 		r->time_wait = 1;
-	else if (!(c->flags & SF_F_TW_BLIND))
+	else if (!(c->flags & SF_F_TW_BLIND) && ev->outcome != SF_OUT_NONE)
 		r->time_wait = 0;
 	r->error = c->error;
-	if (cl->rst_reason && cl->rst_reason <= INT_MAX)
-		r->rst_reason = (int)(cl->rst_reason - 1);
+	if (cl->rst_reason)
+		r->rst_reason = cl->rst_reason - 1;
 	r->fin_retrans = c->fin_retrans;
 	r->retrans = cl->retrans;
 	if (cl->srtt_us)
@@ -349,13 +349,16 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 	copy_comm(r->closer_comm, cl->closer_comm);
 }
 
-/* TIME_WAIT begins with the later of the peer's FIN and the ACK of ours (CLOSING); never without the FIN. */
+/*
+ * TIME_WAIT begins with the later of the peer's FIN and the ACK of ours (CLOSING); never without the FIN. One
+ * for which there was no room was none.
+ */
 static void decode_gone(struct record *r, const struct sf_event *ev)
 {
 	const struct sf_closing *cl = &ev->conn.closing;
 	uint64_t begin = cl->fin_rcvd_ts > cl->fin_acked_ts ? cl->fin_rcvd_ts : cl->fin_acked_ts;
 
-	if (cl->fin_rcvd_ts && !(ev->conn.flags & SF_F_TW_BLIND))
+	if (cl->fin_rcvd_ts && ev->outcome != SF_OUT_TW_OVERFLOW && !(ev->conn.flags & SF_F_TW_BLIND))
 		set_dur(r, &ev->conn, REC_TIME_WAIT, begin, ev->ts);
 }
 

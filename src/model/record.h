@@ -18,8 +18,8 @@
 /* The durations; the comment names the interval. The JSON field is record__dur_name(). */
 enum record_dur {
 	REC_HANDSHAKE,	 /* syn to established, each end by its own clock; not with SYN cookies */
-	REC_ATTEMPT,	 /* syn to the verdict of an open that failed */
-	REC_PORT_SEARCH, /* client: connect to syn */
+	REC_ATTEMPT,	 /* syn to the verdict of an open that failed; not where a SYN was dropped */
+	REC_PORT_SEARCH, /* client: connect to syn; not with repeats, the first SYN's stamp is gone */
 	REC_ACCEPT_WAIT, /* established to accept */
 	REC_ESTABLISHED, /* the states of RFC 9293, each from entry to exit */
 	REC_FIN_WAIT1,
@@ -27,10 +27,10 @@ enum record_dur {
 	REC_CLOSING,
 	REC_CLOSE_WAIT,
 	REC_LAST_ACK,
-	REC_TIME_WAIT,
+	REC_TIME_WAIT,	/* not where there was no room for one */
 	REC_HALF_CLOSE, /* first FIN to the other side's FIN, or the end */
-	REC_CLOSE,	/* first FIN or RST to end */
-	REC_LIFE,	/* established to end */
+	REC_CLOSE,	/* first FIN to end; a bare RST takes no time */
+	REC_LIFE,	/* established to end; not where the end was missed */
 	__REC_DUR_MAX
 };
 
@@ -45,7 +45,7 @@ enum record_side {
 
 struct record {
 	enum sf_event_type type;
-	enum sf_outcome outcome; /* of open, close and gone (there: why TIME_WAIT ended) */
+	enum sf_outcome outcome; /* of open, close (NONE: its end was missed), gone (why TIME_WAIT ended) */
 	enum sf_role role;
 	uint32_t flags; /* enum sf_flag; SF_FLAGS_SHOWN of them are for users */
 	uint64_t id;
@@ -76,7 +76,7 @@ struct record {
 	 */
 	int64_t stage_ns[SF_ST_ACCEPT + 1];
 	int64_t syn_retrans;	/* client */
-	int64_t synack_retrans; /* server, not with SYN cookies */
+	int64_t synack_retrans; /* server, where its request was seen */
 	int64_t isn;
 	int64_t peer_isn;
 	int64_t backlog_len; /* server */
@@ -85,8 +85,8 @@ struct record {
 
 	/* close */
 	enum record_side closed_by;
-	int time_wait;	/* 1: begins here; 0: does not; -1: this tier cannot see it */
-	int rst_reason; /* kernel's enum sk_rst_reason, -1: not known */
+	int time_wait;	/* 1: begins here; 0: does not; -1: not seen */
+	int rst_reason; /* kernel's enum sk_rst_reason, -1: not known; SF_F_RSN_DERIVED: not its word */
 	int64_t fin_retrans;
 	int64_t retrans;
 	int64_t srtt_ns;
@@ -109,7 +109,8 @@ struct record {
  * Lower bounds (`at_least`): with SF_F_LATE every interval that begins at est_ts, which then is the moment
  * of first sight; the stamps of what had happened before (a FIN sent, acknowledged, received) equal est_ts,
  * and what was over by then is absent. With SF_F_TW_BLIND what ends with the socket instead of `end`.
- * With SF_F_GAP a transition was missed: of a close only the life remains certain, the rest is absent.
+ * With SF_F_GAP a transition was missed: of a close only the life remains certain, the rest is absent; with
+ * SF_OUT_NONE, its end among them, nothing.
  */
 int record__decode(const void *data, size_t sz, struct record *ret_rec);
 

@@ -295,6 +295,8 @@ static int add_open(struct series *s, struct set *set, const struct record *rec)
 	for (stage = SF_ST_CONNECT; !err && stage < STAGE_CNT; stage++) {
 		int64_t begin = rec->stage_ns[stage], end = rec->stage_ns[stage + 1];
 
+		if (stage == SF_ST_CONNECT && rec->dur[REC_PORT_SEARCH] == SF_ABSENT)
+			continue; /* syn is connect's stamp, not its own */
 		if (begin != SF_ABSENT && end >= begin && !(rec->flags & SF_F_LATE))
 			err = add_sample(s, set, SERIES_STAGE, rec->role, stage, end - begin);
 	}

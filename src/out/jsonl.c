@@ -137,6 +137,7 @@ static void put_close(struct json *j, const struct record *r)
 	json__key_string(j, "outcome", names__outcome(r->outcome));
 	json__key_string(j, "closed_by", names__side(r->closed_by));
 	json__key_string(j, "rst_reason", out__reason_word(r->rst_reason, word));
+	json__key_bool(j, "rst_reason_derived", r->flags & SF_F_RSN_DERIVED);
 	json__key_string(j, "error", out__error_word(r->error, word));
 	json__key(j, "states");
 	json__begin_object(j);

@@ -11,6 +11,7 @@ import os
 import re
 import statistics
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,13 +54,17 @@ def told_times(conn):
     return {name: value for name, value in times.items() if value is not None and name not in bounds}
 
 
-def measure(client, server, addr, count):
+def measure(client, server, addr, count, stack):
     """({(role, field): [error in us]}, tier) of `count` connections, 2 ms between the two FINs."""
     spaces = {"client": client, "server": server}
-    tracer = Trace(netns=list({netns.inode: netns for netns in spaces.values()}.values()))
-    witnesses = {netns.inode: Capture(netns) for netns in spaces.values()}
+    tracer = Trace(netns=set(spaces.values()))
+    stack.callback(tracer.discard)
+    witnesses = {netns.inode: Capture(netns) for netns in set(spaces.values())}
+    for witness in witnesses.values():
+        stack.callback(witness.discard)
     listener = Process([settings.PEER, "serve", "--port", 5001, "--v6", "--count", count, "--bytes", 64, "--wait", 2],
                        netns=server)
+    stack.callback(listener.kill)
     listener.wait_for('"listening"', "stdout")
     load = Process([settings.PEER, "load", "--connect", f"[{addr}]:5001", "--count", count, "--bytes", 64,
                     "--close-first", "--rate", 300], netns=client)
@@ -110,18 +115,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="connections of each run")
     count = parser.parse_args().count
-    lo, veth = Netns(), None
     results = {}
-    try:
+    with ExitStack() as stack:
+        lo = Netns()
+        stack.callback(lo.delete)
         veth = Pair()
+        stack.callback(veth.delete)
         for path, args in {"loopback IPv4": (lo, lo, "127.0.0.1"), "loopback IPv6": (lo, lo, "::1"),
                            "veth IPv4": (veth.client, veth.server, veth.server4),
                            "veth IPv6": (veth.client, veth.server, veth.server6)}.items():
-            results[path], tier = measure(*args, count)
-    finally:
-        for one in (lo, veth):
-            if one:
-                one.delete()
+            results[path], tier = measure(*args, count, stack)
     table, good = report(results, count)
     publish([f"Kernel {os.uname().release}, {os.cpu_count()} cores, {datetime.date.today()}, tier {tier}: difference "
              "between synfin's times and those of the packets (`make accuracy`).", "", *table])

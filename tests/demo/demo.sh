@@ -30,6 +30,7 @@ trap 'exit 143' TERM
 serve()
 {
 	log=$tmp/serve-$2 # the port
+	: >"$log"
 	nsenter --net="/run/netns/$ns" -- "$peer" serve "$@" >"$log" &
 	pids="$pids $!"
 	until grep -q listening "$log"; do
@@ -83,7 +84,7 @@ serve --port 8083 --count 0 --bytes 64
 cat <<TEXT
 A server and its clients talk in a namespace of their own: port 8080 answers and is closed by the client, on IPv4
 and IPv6; 8081 waits 300 ms before it closes; 8082 accepts late and closes first; clients reset 8083; nobody
-listens on 9. Two lines each: a connection has two ends, and both are on this host.
+listens on 9. Each connection is told twice, for it has two ends, and both are on this host.
 
 \$ synfin trace --netns $ns
 TEXT

@@ -67,17 +67,13 @@ class Flow:
         return self.of(sender, RST)
 
 
-def _parse_segment(time_ns, frame):
-    """None for what is no TCP, and for frames to another link-layer address, which the kernel drops."""
-    proto, packet_type = struct.unpack_from(">H8xB", frame)
-    packet = frame[_SLL2_SIZE:]
-    if packet_type == _OTHERHOST:
-        return None
-    if proto == 0x0800 and packet[9] == 6:
+def parse_segment(time_ns, packet):
+    """The TCP segment of an IP packet, or None."""
+    if packet[0] >> 4 == 4 and packet[9] == 6:
         ihl = (packet[0] & 15) * 4
         end = struct.unpack_from(">H", packet, 2)[0]
         src, dst = packet[12:16], packet[16:20]
-    elif proto == 0x86DD and packet[6] == 6:
+    elif packet[0] >> 4 == 6 and packet[6] == 6:
         ihl = 40
         end = 40 + struct.unpack_from(">H", packet, 4)[0]
         src, dst = packet[8:24], packet[24:40]
@@ -86,6 +82,14 @@ def _parse_segment(time_ns, frame):
     sport, dport, seq, ack, offset, flags = struct.unpack_from(">HHIIBB", packet, ihl)
     return Segment(time_ns, (str(ipaddress.ip_address(src)), sport), (str(ipaddress.ip_address(dst)), dport),
                    flags & 0x3F, seq, ack, end - ihl - (offset >> 4) * 4)
+
+
+def _parse_frame(time_ns, frame):
+    """None for what is no TCP, and for frames to another link-layer address, which the kernel drops."""
+    proto, packet_type = struct.unpack_from(">H8xB", frame)
+    if packet_type == _OTHERHOST or proto not in (0x0800, 0x86DD):
+        return None
+    return parse_segment(time_ns, frame[_SLL2_SIZE:])
 
 
 def read_pcap(data):
@@ -97,7 +101,7 @@ def read_pcap(data):
         at += 16
         if at + caplen > len(data):
             break
-        if segment := _parse_segment(seconds * 10**9 + nanos, data[at:at + caplen]):
+        if segment := _parse_frame(seconds * 10**9 + nanos, data[at:at + caplen]):
             segments.append(segment)
         at += caplen
     return sorted(segments, key=lambda s: s.time_ns)
@@ -107,7 +111,8 @@ class Capture:
     """tcpdump over all devices of a namespace, from its creation to stop()."""
 
     def __init__(self, netns):
-        self.path = os.path.join(tempfile.mkdtemp(prefix="sft"), "pcap")
+        self.dir = tempfile.TemporaryDirectory(prefix="sft")
+        self.path = os.path.join(self.dir.name, "pcap")
         self.process = Process(["tcpdump", "-i", "any", "-y", "LINUX_SLL2", "-nn", "-p", "-s", "128", "-B", "8192",
                                 "--immediate-mode", "--time-stamp-precision=nano", "-U", "-Z", "root",
                                 "-w", self.path, "tcp"], netns=netns)
@@ -132,9 +137,7 @@ class Capture:
 
     def discard(self):
         self.process.kill()
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-            os.rmdir(os.path.dirname(self.path))
+        self.dir.cleanup()
 
 
 def flows(segments):

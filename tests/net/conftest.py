@@ -14,6 +14,7 @@ from capture import Capture  # noqa: E402
 from netns import Netns, Pair  # noqa: E402
 from process import Process  # noqa: E402
 from tracer import Trace  # noqa: E402
+from wire import Wire  # noqa: E402
 
 
 def pytest_report_header():
@@ -50,6 +51,14 @@ def pair(stack):
     both = Pair()
     stack.callback(both.delete)
     return both
+
+
+@pytest.fixture
+def wire(stack, pair):
+    """The client's side of `pair`, played by the test."""
+    one = Wire(pair)
+    stack.callback(one.close)
+    return one
 
 
 @pytest.fixture

@@ -1,17 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Comparisons that several topics share."""
+import functools
+import json
 import statistics
+import subprocess
 import time
 
 import pytest
 
 import settings
 from capture import flows
+from tracer import tier_args
 
 
 def near(measured, truth, slack=settings.SLACK_NS):
     """The measured duration lies within the slack of what was done."""
     return measured is not None and abs(measured - truth) <= slack
+
+
+@functools.cache
+def hook(name):
+    """What `synfin check` says of a hook of the tier under test."""
+    argv = [settings.SYNFIN, "check", "--json", *tier_args()]
+    report = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
+    return next(hook for hook in report["hooks"] if hook["hook"] == name)
 
 
 class Stopwatch:

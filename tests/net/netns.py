@@ -38,6 +38,20 @@ class Netns:
             with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
                 file.write(str(value))
 
+    def counters(self):
+        """/proc/net/snmp and netstat of TCP, and `alive_tw`: how many TIME_WAIT minisocks there are."""
+        found = {}
+        with self.entered():
+            for name in ("snmp", "netstat"):
+                with open(f"/proc/thread-self/net/{name}", encoding="ascii") as file:
+                    lines = [line.split() for line in file if line.startswith("Tcp")]
+                for names, values in zip(lines[::2], lines[1::2]):
+                    found.update(zip(names[1:], map(int, values[1:])))
+            with open("/proc/thread-self/net/sockstat", encoding="ascii") as file:
+                words = next(line for line in file if line.startswith("TCP:")).split()
+        found["alive_tw"] = int(words[words.index("tw") + 1])
+        return found
+
     @contextlib.contextmanager
     def entered(self):
         """Moves the calling thread into the namespace; sockets made inside stay there for good."""
@@ -106,12 +120,12 @@ class Pair:
             netns.ip("link", "set", self.dev, "up")
         for netns, others in ((self.client, (self.server4, self.server6)), (self.server, (self.client4, self.client6))):
             for addr in others:
-                self._neighbour(netns, addr, self._mac(self.server if netns is self.client else self.client))
+                self.neighbour(netns, addr, self.mac(self.server if netns is self.client else self.client))
 
-    def _mac(self, netns):
+    def mac(self, netns):
         return netns.ip("-o", "link", "show", "dev", self.dev).stdout.split("link/ether ")[1].split()[0]
 
-    def _neighbour(self, netns, addr, mac):
+    def neighbour(self, netns, addr, mac):
         netns.ip("neigh", "replace", addr, "lladdr", mac, "dev", self.dev, "nud", "permanent")
 
     @contextlib.contextmanager
@@ -122,11 +136,11 @@ class Pair:
         netem nor netfilter.
         """
         receiver = self.server if sender is self.client else self.client
-        self._neighbour(sender, addr, "02:00:00:00:00:99")
+        self.neighbour(sender, addr, "02:00:00:00:00:99")
         try:
             yield
         finally:
-            self._neighbour(sender, addr, self._mac(receiver))
+            self.neighbour(sender, addr, self.mac(receiver))
 
     def delay(self, ms, loss=0):
         """Delays (and loses, in per cent) what both ends send; skips the test where the kernel cannot."""

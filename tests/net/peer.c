@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The two ends of the connections that the tests trace: `peer serve` and `peer load`. It does one thing at
- * a time, in the order the options say, and prints a JSON line for each connection with its own
+ * The two ends of the connections that the tests trace: `peer serve` and `peer load`, or both: `peer churn`. It does
+ * one thing at a time, in the order the options say, and prints a JSON line for each connection with its own
  * CLOCK_MONOTONIC stamps, so that a test can hold a tracer against what was really done. A stamp that was
  * not taken prints as null. Exit: 0 when it ran to its end (failed connections are part of that), 2 usage.
  */
@@ -26,6 +26,11 @@
 static const char usage_text[] =
 	"usage: peer serve --port P [--addr A] [options]\n"
 	"       peer load --connect ADDR:PORT [options]    ([ADDR]:PORT for IPv6)\n"
+	"       peer churn --connect ADDR:PORT --source-ports A-B [--count N]\n"
+	"            both ends at once; server's close first and client's RST in turn; a line of numbers for "
+	"each:\n"
+	"            port, stamps of connect() begun and done, first close() begun, last one done, bytes "
+	"sent, received\n"
 	"both:  --count N            connections, then exit (1; serve: 0 = for ever)\n"
 	"       --bytes N            payload each way, client first (0)\n"
 	"       --close-first        close without waiting for the other end's FIN\n"
@@ -36,8 +41,11 @@ static const char usage_text[] =
 	"       --backlog N          of listen() (1024)\n"
 	"       --accept-delay MS    let each connection wait so long for accept()\n"
 	"       --no-accept          listen, then sleep until killed\n"
+	"       --reuseport          share the port with other listeners\n"
 	"load:  --source-ports A-B   bind to these ports in turn\n"
 	"       --rate N             connections a second (as fast as it goes)\n"
+	"       --hold               keep them open until a line or the end of stdin, then exit without "
+	"close()\n"
 	"       --shutdown-wr MS     half-close after sending, sleep MS, then read on\n";
 
 struct options {
@@ -50,6 +58,8 @@ struct options {
 	bool on_stdin;
 	bool v6;
 	bool no_accept;
+	bool reuseport;
+	bool hold;
 	bool shutdown_wr;
 	int backlog;
 	int wait_ms;
@@ -90,6 +100,15 @@ static void sleep_ms(int ms)
 
 	while (ms > 0 && nanosleep(&ts, &ts) && errno == EINTR)
 		;
+}
+
+static void await_stdin(void)
+{
+	int c;
+
+	do
+		c = getchar();
+	while (c != EOF && c != '\n');
 }
 
 static void die(const char *what)
@@ -142,6 +161,7 @@ static void print_outcome(const struct outcome *out)
 		printf("\"%s\"}\n", strerrorname_np(out->err));
 	else
 		printf("null}\n");
+	fflush(stdout);
 }
 
 static void learn_ends(int fd, struct outcome *out)
@@ -219,7 +239,7 @@ static int open_listener(const struct options *opt)
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("socket");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, opt->reuseport ? SO_REUSEPORT : SO_REUSEADDR, &one, sizeof(one));
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen))
@@ -295,6 +315,10 @@ static void load_one(const struct options *opt, const struct addrinfo *ai, int n
 		return;
 	}
 	send_payload(fd, (size_t)opt->bytes, &out);
+	if (opt->hold) {
+		print_outcome(&out);
+		return;
+	}
 	if (opt->shutdown_wr && !out.err) {
 		out.shutdown_ns = now_ns();
 		shutdown(fd, SHUT_WR);
@@ -328,6 +352,84 @@ static int run_load(const struct options *opt)
 			sleep_ms(now < due ? (int)((due - now) / 1000000u) : 0);
 		}
 	}
+	freeaddrinfo(ai);
+	if (opt->hold)
+		await_stdin();
+	return 0;
+}
+
+/*
+ * Payload of the nth connection, as good as a name among its neighbours; client's, then server's. The client's is small:
+ * its next SYN takes a TIME_WAIT only with a sequence number beyond, and these grow by one each 64 ns.
+ */
+static size_t token_of(int nth)
+{
+	return 1 + (size_t)nth * 31 % 251;
+}
+
+static size_t reply_of(int nth)
+{
+	return 1 + (size_t)nth * 7919 % 8191;
+}
+
+static void converse(int client, int server, int nth)
+{
+	struct outcome at_client = {0}, at_server = {0};
+
+	send_payload(client, token_of(nth), &at_client);
+	take_payload(server, token_of(nth), &at_server);
+	send_payload(server, reply_of(nth), &at_server);
+	take_payload(client, reply_of(nth), &at_client);
+	if (at_client.err || at_server.err) {
+		errno = at_client.err ? at_client.err : at_server.err;
+		die("churn");
+	}
+}
+
+static void churn_one(const struct options *opt, const struct addrinfo *ai, int listener, int nth)
+{
+	int ports = opt->sport_last - opt->sport_first + 1;
+	int client = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	uint64_t stamps[4];
+
+	bind_source(client, opt, ai->ai_family, nth);
+	stamps[0] = now_ns();
+	if (connect(client, ai->ai_addr, ai->ai_addrlen))
+		die("connect");
+	stamps[1] = now_ns();
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (server < 0)
+		die("accept");
+	converse(client, server, nth);
+	stamps[2] = now_ns();
+	if (nth / ports % 2) {
+		setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		close(client);
+		close(server);
+	} else {
+		close(server);
+		close(client);
+	}
+	stamps[3] = now_ns();
+	printf("%d %llu %llu %llu %llu %zu %zu\n", opt->sport_first + nth % ports,
+	       (unsigned long long)stamps[0], (unsigned long long)stamps[1], (unsigned long long)stamps[2],
+	       (unsigned long long)stamps[3], token_of(nth), reply_of(nth));
+}
+
+static int run_churn(const struct options *opt)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	int listener = open_listener(opt);
+	struct addrinfo *ai;
+	int i;
+
+	if (getaddrinfo(opt->addr, opt->port, &hints, &ai)) {
+		errno = EINVAL;
+		die(opt->addr);
+	}
+	for (i = 0; i < opt->count; i++)
+		churn_one(opt, ai, listener, i);
 	freeaddrinfo(ai);
 	return 0;
 }
@@ -390,7 +492,9 @@ static const struct entry {
 	{"backlog", NUMBER, offsetof(struct options, backlog), NULL},
 	{"accept-delay", NUMBER, offsetof(struct options, accept_delay_ms), NULL},
 	{"no-accept", FLAG, offsetof(struct options, no_accept), NULL},
+	{"reuseport", FLAG, offsetof(struct options, reuseport), NULL},
 	{"source-ports", CALL, 0, take_source_ports},
+	{"hold", FLAG, offsetof(struct options, hold), NULL},
 	{"rate", NUMBER, offsetof(struct options, rate), NULL},
 	{"shutdown-wr", CALL, 0, take_shutdown},
 };
@@ -429,26 +533,21 @@ static int take_options(int argc, char **argv, struct options *opt)
 	return optind < argc ? -EINVAL : 0;
 }
 
-static void await_stdin(void)
-{
-	int c;
-
-	do
-		c = getchar();
-	while (c != EOF && c != '\n');
-}
-
 int main(int argc, char **argv)
 {
 	struct options opt = {.count = 1, .backlog = 1024};
-	bool serve = argc > 1 && !strcmp(argv[1], "serve");
+	const char *mode = argc > 1 ? argv[1] : "";
+	bool serve = !strcmp(mode, "serve"), churn = !strcmp(mode, "churn");
 
-	if (!serve && (argc < 2 || strcmp(argv[1], "load")))
+	if (!serve && !churn && strcmp(mode, "load"))
 		return usage_error();
 	optind = 2;
-	if (take_options(argc, argv, &opt) || !opt.port || (!serve && !opt.addr))
+	if (take_options(argc, argv, &opt) || !opt.port || (!serve && !opt.addr) ||
+	    (churn && !opt.sport_first))
 		return usage_error();
 	if (opt.on_stdin)
 		await_stdin();
+	if (churn)
+		return run_churn(&opt);
 	return serve ? run_serve(&opt) : run_load(&opt);
 }

@@ -99,7 +99,9 @@ static void test_jsonl(void **state)
 	ev = make_close(SF_OUT_FIN, 1000, 2000, 2100, 2500, 2500);
 	assert_json(
 		&ev, "close",
-		"\"outcome\":\"fin\",\"closed_by\":\"local\",\"rst_reason\":null,\"error\":null,\"states\":{"
+		"\"outcome\":\"fin\",\"closed_by\":\"local\",\"rst_reason\":null,\"rst_reason_derived\":"
+		"false,"
+		"\"error\":null,\"states\":{"
 		"\"established_ns\":1000,\"fin_wait1_ns\":100,\"fin_wait2_ns\":400,\"closing_ns\":null,"
 		"\"close_wait_ns\":null,\"last_ack_ns\":null},\"half_close_ns\":500,\"close_ns\":500,"
 		"\"life_ns\":1500,\"time_wait\":false,\"fin_retrans\":0,\"retrans\":0,\"closer\":{\"pid\":"
@@ -154,10 +156,48 @@ static void test_jsonl_unknown(void **state)
 			       "\"netns\":null,\"cookie\":null,\"role\":null,\"flags\":[\"orphan\",\"late\"],"
 			       "\"owner\":{\"pid\":null,\"tid\":null,\"comm\":null,\"uid\":null,"
 			       "\"cgroup_id\":null,\"cgroup\":null,\"source\":\"none\"}"));
-	assert_non_null(strstr(k.text, "\"rst_reason\":\"reason_99\",\"error\":\"errno_250\""));
+	assert_non_null(strstr(k.text, "\"rst_reason\":\"reason_99\",\"rst_reason_derived\":false,"
+				       "\"error\":\"errno_250\""));
 	assert_non_null(strstr(k.text, "\"time_wait\":null"));
 	assert_non_null(strstr(k.text, "\"at_least\":[\"established_ns\",\"life_ns\"]"));
 	close_sink(&k);
+}
+
+/* An end that was missed, a bare RST with a derived reason, a TIME_WAIT without room: what has no value. */
+static void test_without_duration(void **state)
+{
+	static const new_fn forms[] = {out__new_jsonl, out__new_table};
+	struct sf_event missed = make_close(SF_OUT_NONE, 1000, 0, 0, 0, 9000);
+	struct sf_event reset = make_close(SF_OUT_RESET_LOCAL, 1000, 0, 0, 0, 3000);
+	struct sf_event gone = make_event(SF_EV_GONE, SF_OUT_TW_OVERFLOW, 9000);
+	static const char *const want[ARRAY_SIZE(forms)][3] = {
+		{"\"outcome\":null,\"closed_by\":null,\"rst_reason\":null,\"rst_reason_derived\":false,",
+		 "\"rst_reason\":\"tcp_abort_on_linger\",\"rst_reason_derived\":true,",
+		 "\"time_wait_ns\":null,\"end\":\"overflow\","},
+		{" 443   -            -       sent=0 received=0\n",
+		 " 443   reset_local  -       by=local life=2.00us sent=0 received=0 "
+		 "reason=tcp_abort_on_linger\n",
+		 " 443   overflow     -       -\n"},
+	};
+	unsigned int form, i;
+	struct sink k;
+
+	(void)state;
+	missed.conn.flags = SF_F_GAP;
+	reset.conn.flags = SF_F_RST_OUT | SF_F_RSN_DERIVED;
+	reset.conn.closing.rst_reason = 12 + 1;
+	for (form = 0; form < ARRAY_SIZE(forms); form++) {
+		open_sink(&k, forms[form]);
+		put(&k, &missed);
+		put(&k, &reset);
+		put(&k, &gone);
+		sink_text(&k);
+		for (i = 0; i < ARRAY_SIZE(want[form]); i++)
+			assert_non_null(strstr(k.text, want[form][i]));
+		if (!form)
+			assert_non_null(strstr(k.text, "\"life_ns\":null,\"time_wait\":null,"));
+		close_sink(&k);
+	}
 }
 
 /* Whatever a task is called, JSON stays JSON and a table stays a table of twelve columns or more. */
@@ -296,6 +336,29 @@ static void test_histtext(void **state)
 	close_sink(&k);
 }
 
+/* Samples that are all 0, or all the same: one row, and every number of it is that. */
+static void test_histtext_flat(void **state)
+{
+	struct sink k;
+
+	(void)state;
+	open_sink(&k, new_histtext);
+	put_sample(&k, 0);
+	put_sample(&k, 0);
+	assert_int_equal(out__tick(k.out, 1), 0);
+	assert_non_null(strstr(sink_text(&k),
+			       "  (    0ns,  1.02us]          2 |########################################|\n"
+			       "  count 2  p50 0ns  p90 0ns  p99 0ns  p99.9 0ns  max 0ns\n"));
+	close_sink(&k);
+	open_sink(&k, new_histtext);
+	put_sample(&k, 1ULL << 42);
+	assert_int_equal(out__tick(k.out, 1), 0);
+	assert_non_null(strstr(sink_text(&k), ",     inf]          1 |####"));
+	assert_non_null(
+		strstr(k.text, "  count 1  p50 4398s  p90 4398s  p99 4398s  p99.9 4398s  max 4398s\n"));
+	close_sink(&k);
+}
+
 /* Any pair of extremes: never more than twenty rows, and no sample falls through. */
 static void test_histtext_rows(void **state)
 {
@@ -391,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_jsonl_unknown),  cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_table),	       cmocka_unit_test(test_table_widens),
 		cmocka_unit_test(test_histtext),       cmocka_unit_test(test_histtext_rows),
+		cmocka_unit_test(test_histtext_flat),  cmocka_unit_test(test_without_duration),
 		cmocka_unit_test(test_histjson),       cmocka_unit_test(test_write_error),
 		cmocka_unit_test(test_bounded_buffer),
 	};

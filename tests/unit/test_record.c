@@ -47,7 +47,9 @@ static void test_refused(void **state)
 	REFUSE((ev.conn.family = SF_AF_INET6, ev.conn.flags = SF_F_V4MAPPED));
 	REFUSE((ev.type = SF_EV_CLOSE, ev.outcome = SF_OUT_ESTABLISHED));
 	REFUSE((ev.type = SF_EV_CLOSE, ev.outcome = SF_OUT_TW_TIMER));
+	REFUSE((ev.type = SF_EV_CLOSE, ev.outcome = SF_OUT_OVERFLOW));
 	REFUSE((ev.type = SF_EV_GONE, ev.outcome = SF_OUT_FIN));
+	REFUSE((ev.type = SF_EV_GONE, ev.outcome = SF_OUT_NONE));
 	REFUSE((ev.type = SF_EV_STAGE, ev.stage = SF_ST_NONE));
 	REFUSE((ev.type = SF_EV_STAGE, ev.stage = __SF_ST_MAX));
 #undef REFUSE
@@ -120,7 +122,6 @@ static void test_open_client(void **state)
 	struct record r;
 
 	(void)state;
-	ev.conn.syn_retrans = 2;
 	r = decode(&ev);
 	assert_dur(&r, REC_HANDSHAKE, 400);
 	assert_dur(&r, REC_ATTEMPT, NA);
@@ -130,7 +131,7 @@ static void test_open_client(void **state)
 	assert_true(r.stage_ns[SF_ST_CONNECT] == 0 && r.stage_ns[SF_ST_SYN] == 100);
 	assert_true(r.stage_ns[SF_ST_SYNACK] == 400 && r.stage_ns[SF_ST_ESTABLISHED] == 500);
 	assert_true(r.stage_ns[SF_ST_ACCEPT] == NA);
-	assert_true(r.syn_retrans == 2 && r.synack_retrans == NA);
+	assert_true(r.syn_retrans == 0 && r.synack_retrans == NA);
 	assert_true(r.isn == NA && r.peer_isn == NA && r.backlog_len == NA && r.backlog_max == NA);
 	assert_int_equal(r.at_least, 0);
 	assert_int_equal(r.backwards, 0);
@@ -139,6 +140,27 @@ static void test_open_client(void **state)
 	ev.conn.opening.isn = 4294967295U;
 	r = decode(&ev);
 	assert_true(r.isn == 4294967295 && r.peer_isn == 0);
+}
+
+/* Where connect() stands in for the stamp of the SYN no search for a port was measured. */
+static void test_port_search(void **state)
+{
+	struct sf_event ev = make_open();
+	struct record r;
+
+	(void)state;
+	ev.conn.syn_retrans = 2;
+	r = decode(&ev);
+	assert_dur(&r, REC_PORT_SEARCH, NA);
+	assert_dur(&r, REC_HANDSHAKE, 400);
+	assert_true(r.syn_retrans == 2);
+
+	ev.conn.syn_retrans = 0;
+	ev.conn.opening.syn_ts = ev.conn.opening.connect_ts;
+	r = decode(&ev);
+	assert_dur(&r, REC_PORT_SEARCH, NA);
+	assert_dur(&r, REC_HANDSHAKE, 500);
+	assert_int_equal(r.backwards, 0);
 }
 
 static void test_open_unknown_stages(void **state)
@@ -176,6 +198,7 @@ static void test_open_server(void **state)
 	ev.conn.opening.accept_ts = 1900;
 	ev.conn.opening.backlog_max = 128;
 	ev.conn.opening.backlog_known = 1;
+	ev.conn.opening.seqs_known = 1;
 	ev.conn.synack_retrans = 1;
 	r = decode(&ev);
 	assert_dur(&r, REC_HANDSHAKE, 400);
@@ -194,8 +217,10 @@ static void test_open_server(void **state)
 	/* Fast Open: accepted before established is no wait and no error. */
 	ev.conn.flags = SF_F_FASTOPEN;
 	ev.conn.opening.accept_ts = 1200;
+	ev.conn.opening.seqs_known = 0;
 	r = decode(&ev);
 	assert_dur(&r, REC_ACCEPT_WAIT, NA);
+	assert_true(r.synack_retrans == NA);
 	assert_true(r.stage_ns[SF_ST_ACCEPT] == 100);
 	assert_int_equal(r.backwards, 0);
 }
@@ -214,6 +239,29 @@ static void test_open_failed(void **state)
 	assert_dur(&r, REC_ATTEMPT, 600);
 	assert_true(r.stage_ns[SF_ST_ESTABLISHED] == NA);
 	assert_int_equal(r.error, ECONNREFUSED);
+}
+
+/* A SYN for which there was no room: verdict and SYN are one instant, and the queue is known. */
+static void test_syn_dropped(void **state)
+{
+	struct sf_event ev = make_event(SF_EV_OPEN, SF_OUT_SYN_DROPPED, 1700);
+	struct record r;
+
+	(void)state;
+	ev.conn.role = SF_ROLE_SERVER;
+	ev.conn.opening.syn_ts = 1700;
+	ev.conn.opening.backlog_len = 2;
+	ev.conn.opening.backlog_max = 1;
+	ev.conn.opening.backlog_known = 1;
+	r = decode(&ev);
+	assert_dur(&r, REC_ATTEMPT, NA);
+	assert_dur(&r, REC_HANDSHAKE, NA);
+	assert_true(r.stage_ns[SF_ST_SYN] == 0 && r.backlog_len == 2 && r.backlog_max == 1);
+	assert_true(r.synack_retrans == NA);
+	ev.outcome = SF_OUT_OVERFLOW; /* its request lived for a while */
+	ev.conn.opening.syn_ts = 1500;
+	r = decode(&ev);
+	assert_dur(&r, REC_ATTEMPT, 200);
 }
 
 static void test_open_backwards(void **state)
@@ -278,11 +326,11 @@ static const struct close_path close_paths[] = {
 	 REC_SIDE_LOCAL},
 	{"no flags, received first", SF_OUT_FIN, 0, 2300, 2400, 2000, 2400, 1000, NA, NA, NA, 300, 100, 300,
 	 400, REC_SIDE_REMOTE},
-	/* RST in any state */
+	/* RST in any state; a bare one is no close that takes time */
 	{"RST out of ESTABLISHED", SF_OUT_RESET_LOCAL, SF_F_RST_OUT, 0, 0, 0, 3000, 2000, NA, NA, NA, NA, NA,
-	 NA, 0, REC_SIDE_LOCAL},
+	 NA, NA, REC_SIDE_LOCAL},
 	{"RST into ESTABLISHED", SF_OUT_RESET_REMOTE, SF_F_RST_IN, 0, 0, 0, 3000, 2000, NA, NA, NA, NA, NA,
-	 NA, 0, REC_SIDE_REMOTE},
+	 NA, NA, REC_SIDE_REMOTE},
 	{"RST into FIN_WAIT1", SF_OUT_RESET_REMOTE, SF_F_FIN_SENT_1ST | SF_F_RST_IN, 2000, 0, 0, 2200, 1000,
 	 200, NA, NA, NA, NA, 200, 200, REC_SIDE_LOCAL},
 	{"RST out of FIN_WAIT2", SF_OUT_RESET_LOCAL, SF_F_FIN_SENT_1ST | SF_F_RST_OUT, 2000, 2100, 0, 2400,
@@ -305,7 +353,7 @@ static const struct close_path close_paths[] = {
 	{"aborted in CLOSE_WAIT", SF_OUT_ABORTED, SF_F_FIN_RCVD_1ST, 0, 0, 2000, 3000, 1000, NA, NA, NA, 1000,
 	 NA, 1000, 1000, REC_SIDE_REMOTE},
 	{"aborted in ESTABLISHED with a RST", SF_OUT_ABORTED, SF_F_RST_OUT, 0, 0, 0, 3000, 2000, NA, NA, NA,
-	 NA, NA, NA, 0, REC_SIDE_LOCAL},
+	 NA, NA, NA, NA, REC_SIDE_LOCAL},
 	/* incomplete and disordered */
 	{"sending of our FIN not seen", SF_OUT_FIN, SF_F_FIN_SENT_1ST, 0, 2100, 0, 3000, NA, NA, 900, NA, NA,
 	 NA, NA, NA, REC_SIDE_LOCAL},
@@ -411,6 +459,42 @@ static void test_close_details(void **state)
 	assert_string_equal(r.closer_comm, "0123456789abcdef");
 }
 
+/* The socket went without a CLOSE: when and how it ended, and what followed, is not known. */
+static void test_close_end_missed(void **state)
+{
+	struct sf_event ev = make_close(SF_OUT_NONE, 1000, 2000, 0, 0, 9000);
+	unsigned int dur;
+	struct record r;
+
+	(void)state;
+	ev.conn.flags = SF_F_GAP | SF_F_FIN_SENT_1ST;
+	ev.conn.closing.bytes_sent = 12;
+	r = decode(&ev);
+	for (dur = 0; dur < __REC_DUR_MAX; dur++)
+		assert_dur(&r, dur, NA);
+	assert_int_equal(r.outcome, SF_OUT_NONE);
+	assert_int_equal(r.time_wait, -1);
+	assert_int_equal(r.closed_by, REC_SIDE_LOCAL);
+	assert_true(r.bytes_sent == 12);
+}
+
+/* As wide as its field: a reason must not be cut to a byte, and derived is told apart from said. */
+static void test_rst_reason(void **state)
+{
+	struct sf_event ev = make_close(SF_OUT_RESET_LOCAL, 1000, 0, 0, 0, 3000);
+	struct record r = decode(&ev);
+
+	(void)state;
+	assert_int_equal(r.rst_reason, -1);
+	ev.conn.closing.rst_reason = UINT16_MAX;
+	r = decode(&ev);
+	assert_int_equal(r.rst_reason, UINT16_MAX - 1);
+	assert_false(r.flags & SF_F_RSN_DERIVED);
+	ev.conn.flags = SF_F_RSN_DERIVED;
+	r = decode(&ev);
+	assert_true(r.flags & SF_F_RSN_DERIVED);
+}
+
 static uint32_t bits(const enum record_dur *durs, size_t cnt)
 {
 	uint32_t mask = 0;
@@ -507,6 +591,12 @@ static void test_gone(void **state)
 	ev.conn.closing.fin_acked_ts = 4000; /* CLOSING */
 	r = decode(&ev);
 	assert_dur(&r, REC_TIME_WAIT, 5000);
+	ev.outcome = SF_OUT_TW_OVERFLOW; /* there was no room for one */
+	r = decode(&ev);
+	assert_dur(&r, REC_TIME_WAIT, NA);
+	ev.outcome = SF_OUT_TW_SYN;
+	r = decode(&ev);
+	assert_dur(&r, REC_TIME_WAIT, 5000);
 	ev.conn.flags = SF_F_TW_BLIND;
 	r = decode(&ev);
 	assert_dur(&r, REC_TIME_WAIT, NA);
@@ -540,14 +630,18 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_open_client),
+		cmocka_unit_test(test_port_search),
 		cmocka_unit_test(test_open_unknown_stages),
 		cmocka_unit_test(test_open_server),
 		cmocka_unit_test(test_open_failed),
+		cmocka_unit_test(test_syn_dropped),
 		cmocka_unit_test(test_open_backwards),
 		cmocka_unit_test(test_accept),
 		cmocka_unit_test(test_close_paths),
 		cmocka_unit_test(test_states_add_up),
 		cmocka_unit_test(test_close_details),
+		cmocka_unit_test(test_close_end_missed),
+		cmocka_unit_test(test_rst_reason),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_late_open),
 		cmocka_unit_test(test_blind),

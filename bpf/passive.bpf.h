@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The passive open: a server's life begins with its request_sock, when the SYN was taken and before the SYN-ACK leaves, and
+ * goes over to the child that the final ACK creates. SYN cookies leave no request_sock, TCP Fast Open none with a timer:
+ * there it begins with the child. Then accept().
+ */
+#ifndef SYNFIN_PASSIVE_BPF_H
+#define SYNFIN_PASSIVE_BPF_H
+
+/* --- requests ----------------------------------------------------------------------------------------- */
+
+/* inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. Softirq; nobody is running. */
+static __always_inline void on_request(const struct request_sock *req)
+{
+	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
+	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	__u64 now = bpf_ktime_get_ns();
+	struct sf_conn c = {};
+
+	if (BPF_CORE_READ(listener, sk_protocol) != IPPROTO_TCP)
+		return;
+	c.role = SF_ROLE_SERVER;
+	c.state = TCP_NEW_SYN_RECV;
+	c.opening.syn_ts = now;
+	c.opening.listener = (__u64)listener;
+	c.opening.isn = BPF_CORE_READ(treq, snt_isn);
+	c.opening.peer_isn = BPF_CORE_READ(treq, rcv_isn);
+	c.opening.seqs_known = 1;
+	read_request_tuple(&c, req);
+	own_by_listener(&c, listener);
+	if (conn_birth(req, &c))
+		emit_segment(&c, SF_ST_SYN, now,
+			     (struct segment){.seq = c.opening.peer_isn, .known = SF_K_SEQ});
+}
+
+static __always_inline void stage_synack(const struct sf_conn *c, __u64 ts, bool retrans)
+{
+	emit_segment(c, SF_ST_SYNACK, ts,
+		     (struct segment){.seq = c->opening.isn,
+				      .ack = c->opening.peer_isn + 1,
+				      .known = SF_K_SEQ | SF_K_ACK,
+				      .retrans = retrans});
+}
+
+/* The kernel's own stamp of the first SYN-ACK. */
+static __always_inline void stamp_synack(struct sf_conn *c, const struct request_sock *req)
+{
+	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
+
+	if (c->opening.synack_ts)
+		return;
+	c->opening.synack_ts = not_before(c->opening.syn_ts, BPF_CORE_READ(treq, snt_synack));
+	stage_synack(c, c->opening.synack_ts, false);
+}
+
+/* A clone for another listener, made by the handler of the request's timer and not known before its own timer starts. */
+static __always_inline struct sf_conn *find_expired(const struct request_sock *clone)
+{
+	struct sf_cpu *cpu = this_cpu();
+	const struct request_sock *req = cpu ? (const void *)cpu->expired : NULL;
+
+	return req && same_connection(&req->__req_common, &clone->__req_common) ? conn_find(req) : NULL;
+}
+
+/* tcp_retransmit_synack: the first SYN-ACK has gone long ago. */
+static __always_inline void on_synack_again(const struct request_sock *req)
+{
+	struct sf_conn *c = conn_find(req);
+
+	if (!c)
+		c = find_expired(req);
+	if (!c || c->flags & SF_F_CLOSING)
+		return;
+	stamp_synack(c, req);
+	if (c->synack_retrans < 255)
+		c->synack_retrans++;
+	stage_synack(c, bpf_ktime_get_ns(), true);
+}
+
+/* Its listener was closed, another of the same port takes it over; `listener` NULL: which one is not known. */
+static __always_inline void change_listener(struct sf_conn *c, const struct sock *listener)
+{
+	c->flags |= SF_F_MIGRATED;
+	c->opening.listener = (__u64)listener;
+	disown(c);
+	if (listener)
+		own_by_listener(c, listener);
+}
+
+/* inet_reqsk_clone() */
+static __always_inline void on_request_migrated(const struct request_sock *from,
+						const struct request_sock *to)
+{
+	struct sf_conn *c = conn_find(from);
+
+	if (!c)
+		return;
+	change_listener(c, BPF_CORE_READ(to, __req_common.skc_listener));
+	conn_move(from, to, c);
+}
+
+/*
+ * The final ACK turned this request into this child; the child becomes ESTABLISHED next, on this CPU. `taker` is the
+ * listener whose accept queue gets it, NULL if the hook does not tell.
+ */
+static __always_inline void on_request_done(const struct request_sock *req, const struct sock *child,
+					    const struct sock *taker)
+{
+	struct sf_conn *c = conn_find(req);
+	struct sf_cpu *cpu = this_cpu();
+	const struct sock *listener;
+
+	if (!c) {
+		if (cpu)
+			cpu->request_unknown = 1;
+		return;
+	}
+	listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	if (taker ? taker != listener : BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN) {
+		change_listener(c, taker);
+		listener = taker ? taker : listener;
+	}
+	c->flags |= listener_flags(listener);
+	c->opening.backlog_len = BPF_CORE_READ(listener, sk_ack_backlog);
+	c->opening.backlog_max = BPF_CORE_READ(listener, sk_max_ack_backlog);
+	c->opening.backlog_known = 1;
+	stamp_synack(c, req);
+	c->state = TCP_SYN_RECV;
+	conn_move(req, child, c);
+}
+
+/*
+ * What a request that dies now dies of. An ACK that found no room in the accept queue leaves `acked`, as one that
+ * TCP_DEFER_ACCEPT ignores does; with tcp_abort_on_overflow it drew a RST in the listener's name just before. Requests of a
+ * closed listener wait for their timer too.
+ */
+static __always_inline enum sf_outcome request_outcome(struct sf_cpu *cpu, const struct request_sock *req)
+{
+	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	bool reset_by_us = cpu->reset_for == (__u64)listener;
+
+	cpu->reset_for = 0;
+	if (!timer_is_over(&req->rsk_timer))
+		return reset_by_us ? SF_OUT_OVERFLOW : SF_OUT_RESET;
+	if (BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN)
+		return SF_OUT_ABORTED;
+	if (BPF_CORE_READ_BITFIELD_PROBED((const struct inet_request_sock *)req, acked) &&
+	    !(listener_flags(listener) & SF_F_DEFER_ACCEPT))
+		return SF_OUT_OVERFLOW;
+	return SF_OUT_SYNACK_TIMED_OUT;
+}
+
+/* The request died without a child. */
+static __always_inline void on_request_dead(const struct request_sock *req, enum sf_outcome outcome,
+					    __u64 now)
+{
+	struct sf_conn *c = conn_find(req);
+
+	if (!c)
+		return;
+	c->state = TCP_CLOSE;
+	if (conn_decide(req, c)) {
+		write_open(c, outcome, now);
+		conn_forget(req);
+	}
+}
+
+/* Its destructor runs; if it led to a child, we do not know it any more. */
+static __always_inline void on_request_end(const struct request_sock *req)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (cpu && conn_find(req))
+		on_request_dead(req, request_outcome(cpu, req), bpf_ktime_get_ns());
+}
+
+/*
+ * tcp_conn_request() begins: a SYN for which a queue has no room leaves no trace but a counter. The same tests in the same
+ * order; its last, which favours known peers when the SYN queue is three quarters full without cookies, is left out.
+ */
+static __always_inline void on_syn(const struct sock *listener, const struct sk_buff *skb)
+{
+	struct sf_conn c = {};
+
+	if (!accept_queue_is_full(listener) && !syn_queue_is_full(listener))
+		return;
+	if (!read_header(&c, skb))
+		return;
+	c.role = SF_ROLE_SERVER;
+	c.state = TCP_CLOSE;
+	c.id = new_id();
+	c.netns = netns_of(&listener->__sk_common); /* tcp_v4_rcv() has taken skb->dev away */
+	c.opening.syn_ts = bpf_ktime_get_ns();
+	c.opening.backlog_len = BPF_CORE_READ(listener, sk_ack_backlog);
+	c.opening.backlog_max = BPF_CORE_READ(listener, sk_max_ack_backlog);
+	c.opening.backlog_known = 1;
+	own_by_listener(&c, listener);
+	if (judge(&c) != ACCEPT)
+		return;
+	count_tried(&c);
+	write_open(&c, SF_OUT_SYN_DROPPED, c.opening.syn_ts);
+}
+
+/* --- children ----------------------------------------------------------------------------------------- */
+
+/*
+ * LISTEN>SYN_RECV, a clone of the listener that will be a child; its addresses are not all set before 6.18. With TCP Fast
+ * Open it may be one that the SYN made, which the accept queue gets at once and no request leads to: it is followed from
+ * here, undecided, until the request's hand-over takes its place or it shows that there was none.
+ */
+static __always_inline void on_child(struct sock *sk, __u64 now)
+{
+	struct sf_cpu *cpu = this_cpu();
+	struct sf_conn c = {};
+	__u64 key = (__u64)sk;
+
+	if (!cpu)
+		return;
+	cpu->child = key;
+	cpu->request_unknown = 0;
+	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
+		return;
+	c.id = new_id();
+	c.role = SF_ROLE_SERVER;
+	c.state = TCP_SYN_RECV;
+	c.flags = SF_F_FASTOPEN | SF_F_PENDING;
+	c.opening.syn_ts = now;
+	if (bpf_map_update_elem(&conns, &key, &c, BPF_ANY))
+		lose(SF_LOST_EVICTED);
+}
+
+/* The SYN made this child, not the final ACK: data came with it, it was accepted already, or the kernel says so. */
+static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct sf_conn *c,
+					const struct sock *sk)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	if (bpf_core_field_exists(tp->syn_fastopen_child))
+		return BPF_CORE_READ_BITFIELD_PROBED(tp, syn_fastopen_child);
+	return cpu->child != (__u64)sk || c->flags & SF_F_ACCEPTED || BPF_CORE_READ(tp, bytes_received);
+}
+
+/*
+ * A child that no request led to: SYN cookie, or one whose request is older than the tracer. The time of its SYN is not
+ * known and nothing stands in for it.
+ */
+static __always_inline void become_childless(struct sf_cpu *cpu, struct sf_conn *c)
+{
+	c->flags &= ~SF_F_FASTOPEN;
+	c->flags |= !has_requests || cpu->request_unknown ? SF_F_LATE : SF_F_SYNCOOKIE;
+	c->opening.syn_ts = 0;
+}
+
+static __always_inline struct sf_conn *on_child_alone(struct sf_cpu *cpu, struct sock *sk)
+{
+	struct sf_conn c = {};
+
+	if (cpu->child != (__u64)sk)
+		return NULL;
+	c.role = SF_ROLE_SERVER;
+	c.state = TCP_SYN_RECV;
+	become_childless(cpu, &c);
+	read_sock_tuple(&c, sk);
+	return conn_birth(sk, &c) ? conn_find(sk) : NULL;
+}
+
+/* A simultaneous open has no request: what it did not know before, the socket says now. */
+static __always_inline void complete_both(struct sf_conn *c, const struct tcp_sock *tp)
+{
+	c->opening.peer_isn = BPF_CORE_READ(tp, rcv_nxt) - 1;
+	c->opening.seqs_known = 1;
+}
+
+/* SYN_RECV>ESTABLISHED: the final ACK was taken. Also the end of a simultaneous open. */
+static __always_inline void on_server_established(struct sock *sk, __u64 now)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+	struct sf_conn *c = conn_find(sk);
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	if (!c)
+		c = on_child_alone(cpu, sk);
+	else if (c->flags & SF_F_FASTOPEN && c->role == SF_ROLE_SERVER && !is_fastopen(cpu, c, sk))
+		become_childless(cpu, c);
+	if (cpu->child == (__u64)sk)
+		cpu->child = 0;
+	if (!c)
+		return;
+	if (!c->rport)
+		read_sock_tuple(c, sk);
+	if (c->role == SF_ROLE_BOTH)
+		complete_both(c, tp);
+	c->state = TCP_ESTABLISHED;
+	c->est_ts = now;
+	if (!conn_decide(sk, c))
+		return;
+	read_cookie(c, &sk->__sk_common);
+	if (is_mptcp(tp))
+		c->flags |= SF_F_MPTCP;
+	emit_segment(c, SF_ST_ESTABLISHED, now,
+		     (struct segment){.seq = c->opening.peer_isn + 1,
+				      .ack = c->opening.isn + 1,
+				      .known = c->opening.seqs_known ? SF_K_SEQ | SF_K_ACK : 0});
+	write_open(c, SF_OUT_ESTABLISHED, now);
+}
+
+/* --- accept ------------------------------------------------------------------------------------------- */
+
+static __always_inline void write_accept(struct sf_conn *c, __u64 now)
+{
+	struct sf_event *e = event_reserve(c, SF_EV_ACCEPT, now);
+
+	if (!e)
+		return;
+	e->accept_ns = now - c->est_ts;
+	event_submit(e);
+}
+
+/* The verdict came after the close had begun: `open` is written from what was kept. */
+static __always_inline void write_parked_open(struct sf_conn *c)
+{
+	struct sf_opening *o = bpf_map_lookup_elem(&parked, &c->id);
+	struct sf_event *e;
+
+	if (!o || c->flags & SF_F_OPENED)
+		return;
+	c->flags |= SF_F_OPENED;
+	count(SF_CNT_OPENED);
+	e = event_reserve(c, SF_EV_OPEN, c->est_ts);
+	if (e) {
+		e->outcome = SF_OUT_ESTABLISHED;
+		__builtin_memcpy(&e->conn.opening, o, sizeof(*o));
+		event_submit(e);
+	}
+	bpf_map_delete_elem(&parked, &c->id);
+}
+
+/* accept() is about to return this socket to the running task. */
+static __always_inline void on_accept(const struct sock *sk)
+{
+	struct sf_conn *c = conn_find(sk);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!c || c->flags & SF_F_ACCEPTED || c->role != SF_ROLE_SERVER)
+		return;
+	c->flags |= SF_F_ACCEPTED;
+	if (!c->rport) /* TCP Fast Open */
+		read_sock_tuple(c, sk);
+	own_by_current(c, SF_SRC_ACCEPT);
+	if (!conn_decide(sk, c))
+		return;
+	if (!c->est_ts) { /* TCP Fast Open: accepted before the handshake ended */
+		c->opening.accept_ts = now;
+		return;
+	}
+	if (c->flags & SF_F_CLOSING)
+		write_parked_open(c);
+	else
+		write_open(c, SF_OUT_ESTABLISHED, c->est_ts);
+	emit_stage(c, SF_ST_ACCEPT, now);
+	write_accept(c, now);
+}
+
+#endif
