@@ -15,8 +15,14 @@ static __always_inline void on_connect(struct sock *sk, __u64 now)
 	c.state = TCP_SYN_SENT;
 	c.opening.connect_ts = now;
 	read_sock_tuple(&c, sk);
+	c.lport = BPF_CORE_READ(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
 	own_by_current(&c, SF_SRC_CONNECT);
 	conn_birth(sk, &c);
+}
+
+static __always_inline bool sent_syn(const struct sf_conn *c, const struct tcp_sock *tp)
+{
+	return BPF_CORE_READ(tp, tcp_wstamp_ns) >= c->opening.connect_ts;
 }
 
 /*
@@ -94,23 +100,6 @@ static __always_inline void on_simultaneous_open(struct sock *sk, struct sf_conn
 	c->flags |= SF_F_SIM_OPEN;
 	if (conn_decide(sk, c))
 		stamp_syn(c, (const struct tcp_sock *)sk, now);
-}
-
-/* SYN_SENT>CLOSE, SYN_RECV>CLOSE: never was a connection. */
-static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 now)
-{
-	if (c->role == SF_ROLE_CLIENT)
-		read_local_port(c, sk);
-	else if (!c->rport) /* TCP Fast Open */
-		read_sock_tuple(c, sk);
-	c->error = BPF_CORE_READ(sk, sk_err);
-	c->state = TCP_CLOSE;
-	if (conn_decide(sk, c)) {
-		if (c->role == SF_ROLE_CLIENT && c->lport)
-			stamp_syn(c, (const struct tcp_sock *)sk, now);
-		write_open(c, failed_outcome(c), now);
-		conn_forget(sk);
-	}
 }
 
 #endif

@@ -6,15 +6,22 @@
 #ifndef SYNFIN_CLOSING_BPF_H
 #define SYNFIN_CLOSING_BPF_H
 
-/* From here on .closing is valid; a handshake not reported yet is kept aside for the verdict. */
+/*
+ * From here on .closing is valid. A handshake not reported yet is kept aside if the verdict is still out; else it never ended
+ * in our sight (TCP Fast Open closed before its last ACK, or a change of state was missed) and is reported as it is.
+ */
 static __always_inline void begin_closing(struct sf_conn *c)
 {
 	if (c->flags & SF_F_CLOSING)
 		return;
-	if (c->flags & SF_F_PENDING)
-		bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY);
+	if (c->flags & SF_F_PENDING) {
+		if (bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY))
+			lose(SF_LOST_EVICTED);
+	} else {
+		write_open(c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns());
+	}
 	__builtin_memset(&c->closing, 0, sizeof(c->closing));
-	c->flags |= SF_F_CLOSING;
+	__sync_fetch_and_add(&c->flags, SF_F_CLOSING);
 }
 
 static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
@@ -30,9 +37,30 @@ static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outco
 static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
 {
 	write_close(c, outcome, ts);
-	if (c->flags & SF_F_PENDING)
-		bpf_map_delete_elem(&parked, &c->id);
-	conn_forget(object);
+	conn_forget(object, c);
+}
+
+/* SYN_SENT>CLOSE, SYN_RECV>CLOSE: never was a connection. */
+static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	if (c->role == SF_ROLE_SERVER && c->flags & SF_F_FASTOPEN && !was_fastopen(c, sk)) {
+		conn_forget(sk, c); /* a clone that lost the race for its request */
+		return;
+	}
+	if (c->role == SF_ROLE_CLIENT && sent_syn(c, tp))
+		read_local_port(c, sk);
+	else if (!c->rport) /* TCP Fast Open */
+		read_sock_tuple(c, sk);
+	c->error = BPF_CORE_READ(sk, sk_err);
+	c->state = TCP_CLOSE;
+	if (!conn_decide(sk, c))
+		return;
+	if (c->role == SF_ROLE_CLIENT && sent_syn(c, tp))
+		stamp_syn(c, tp, now);
+	write_open(c, failed_outcome(c), now);
+	conn_forget(sk, c);
 }
 
 /* Running in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. */
@@ -104,7 +132,7 @@ static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
 	c->closing.bytes_received = received - (received && got_fin(sk));
 	c->closing.retrans = again > opening ? again - opening : 0;
 	c->closing.srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
-	if (!has_socket(sk))
+	if (is_orphan(sk))
 		c->flags |= SF_F_ORPHAN;
 	c->flags |= SF_F_SOCK_GONE;
 }
@@ -114,9 +142,10 @@ static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
  * just tcp_done(), so that it looks like a RST received or like nothing; our RST is announced after the socket is destroyed
  * (tcp_rcv_state_process).
  */
-static __always_inline bool aborts_on_data(const struct sock *sk, const struct sf_conn *c)
+static __always_inline bool aborts_on_data(const struct sock *sk, const struct sf_conn *c, __u8 old)
 {
-	return c->flags & SF_F_CLOSING && c->closing.close_ts && c->closing.data_segs != data_segs(sk);
+	return (old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && c->closing.close_ts &&
+	       c->closing.data_segs != data_segs(sk);
 }
 
 static __always_inline void reset_by_us(struct sf_conn *c, __u16 reason)
@@ -128,89 +157,116 @@ static __always_inline void reset_by_us(struct sf_conn *c, __u16 reason)
 	}
 }
 
-/*
- * FIN_WAIT2>CLOSE or CLOSING>CLOSE: tcp_time_wait() has handed over to a minisock, or there was no room for one
- * (tcp_max_tw_buckets); or FIN_WAIT2 was given up, with a RST that is announced before or after.
- */
-static __always_inline void on_hand_over(struct sock *sk, struct sf_conn *c, __u64 now)
+/* tcp_time_wait() has put this minisock in the socket's place. */
+static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const struct inet_timewait_sock *tw,
+				      __u64 now)
 {
-	const struct inet_timewait_sock *tw;
+	c->state = TCP_FIN_WAIT2;
+	if (c->closing.fin_rcvd_ts)
+		begin_time_wait(c, now);
+	index_minisock(tw, c);
+	conn_move(sk, tw, c);
+	on_minisock_fin(tw); /* on another CPU it may have come before we knew the minisock */
+}
 
-	if (!c->closing.fin_acked_ts)
-		on_fin_acked(sk, c, now);
-	if (!c->closing.fin_rcvd_ts && got_fin(sk))
-		on_fin_rcvd(sk, c, now);
-	take_numbers(sk, c);
-	tw = has_tw ? take_minisock(sk) : NULL;
-	if (tw) {
-		c->state = TCP_FIN_WAIT2;
-		if (c->closing.fin_rcvd_ts)
-			begin_time_wait(c, now);
-		index_minisock(tw, c);
-		conn_move(sk, tw, c);
-	} else if (!has_tw) {
+/* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock that we can see. */
+static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	if (!has_tw) {
 		if (!c->closing.fin_rcvd_ts)
 			c->flags |= SF_F_TW_BLIND;
 		end_here(sk, c, SF_OUT_FIN, now);
-	} else if (c->closing.fin_rcvd_ts) {
-		if (!(c->flags & SF_F_PENDING))
-			count(SF_CNT_TW_BEGUN);
-		write_close(c, SF_OUT_FIN, now);
-		write_gone(c, SF_OUT_TW_OVERFLOW, now);
-		conn_forget(sk);
-	} else if (c->flags & SF_F_RST_OUT) {
-		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
-	} else {
-		c->flags |= SF_F_ENDED;
+		return;
 	}
+	/* No room for one (tcp_max_tw_buckets). */
+	if (!(c->flags & SF_F_PENDING))
+		count(SF_CNT_TW_BEGUN);
+	write_close(c, SF_OUT_FIN, now);
+	write_gone(c, SF_OUT_TW_OVERFLOW, now);
+	conn_forget(sk, c);
+}
+
+/* What sk_err says of a connection that no RST was announced for. tcp_write_err() passes on what ICMP said before. */
+static __always_inline enum sf_outcome outcome_of_error(__u8 error)
+{
+	switch (error) {
+	case ECONNABORTED:
+		return SF_OUT_ABORTED;
+	case ECONNRESET:
+	case ECONNREFUSED:
+	case EPIPE:
+		return SF_OUT_RESET_REMOTE;
+	}
+	return SF_OUT_TIMED_OUT;
 }
 
 /*
- * Any state to CLOSE, other than by the normal ways above. sk_err says timeout or abort; a RST was announced by
- * tcp_receive_reset before; a RST of ours is announced after the change (close() with unread data, SO_LINGER 0,
- * connect(AF_UNSPEC)) and decides the outcome then, or at the latest when the socket is destroyed.
+ * To CLOSE other than by the normal ways. A RST was announced by tcp_receive_reset before; a RST of ours is announced after
+ * the change (close() with unread data, SO_LINGER 0, connect(AF_UNSPEC)) and decides the outcome then, or at the latest when
+ * the socket is destroyed.
  */
 static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
-	bool acked = old == TCP_LAST_ACK && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT));
+	bool abort = aborts_on_data(sk, c, old);
 
-	if (acked)
-		on_fin_acked(sk, c, now);
-	take_numbers(sk, c);
-	if (acked) {
-		end_here(sk, c, SF_OUT_FIN, now);
-	} else if (c->error == ETIMEDOUT) {
-		end_here(sk, c, SF_OUT_TIMED_OUT, now);
-	} else if (c->error == ECONNABORTED) {
-		end_here(sk, c, SF_OUT_ABORTED, now);
+	if (c->error == ECONNABORTED || (c->error && !(c->flags & SF_F_RST_IN))) {
+		end_here(sk, c, outcome_of_error(c->error), now);
+	} else if (abort) {
+		c->flags &= ~SF_F_RST_IN;
+		reset_by_us(c, RST_ABORT_ON_DATA);
+		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+	} else if (c->flags & SF_F_RST_IN) {
+		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
 	} else if (c->flags & SF_F_RST_OUT) {
 		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
-	} else if (c->error || c->flags & SF_F_RST_IN) {
-		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
 	} else {
 		c->flags |= SF_F_ENDED;
 		closed_by_owner(sk, c, now);
 	}
 }
 
+/* LAST_ACK>CLOSE because our FIN was acknowledged, not because of anything else. */
+static __always_inline bool is_last_ack(const struct sock *sk, const struct sf_conn *c, __u8 old)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+
+	return old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) &&
+	       BPF_CORE_READ(tp, snd_una) == BPF_CORE_READ(tp, write_seq);
+}
+
+/* FIN_WAIT2 or CLOSING is left: what the peer's FIN or the ACK of ours, which come with it, say. */
+static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	if (!c->closing.fin_acked_ts)
+		on_fin_acked(sk, c, now);
+	if (!c->closing.fin_rcvd_ts && got_fin(sk))
+		on_fin_rcvd(sk, c, now);
+}
+
 static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
-	if (!c->est_ts && !(c->flags & SF_F_CLOSING)) {
+	bool may_wait = old == TCP_FIN_WAIT2 || old == TCP_CLOSING;
+	const struct inet_timewait_sock *tw = may_wait && has_tw ? take_minisock(sk) : NULL;
+	bool last_ack;
+
+	if (old == TCP_SYN_SENT || old == TCP_SYN_RECV) {
 		on_failed(sk, c, now);
 		return;
 	}
 	begin_closing(c);
-	c->state = TCP_CLOSE;
 	c->error = BPF_CORE_READ(sk, sk_err);
-	if ((old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && aborts_on_data(sk, c)) {
-		c->flags &= ~SF_F_RST_IN;
-		reset_by_us(c, RST_ABORT_ON_DATA);
-		take_numbers(sk, c);
-		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
-		return;
-	}
-	if ((old == TCP_FIN_WAIT2 || old == TCP_CLOSING) && !c->error && !(c->flags & SF_F_RST_IN))
-		on_hand_over(sk, c, now);
+	last_ack = is_last_ack(sk, c, old);
+	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))
+		complete_fins(sk, c, now);
+	else if (last_ack)
+		on_fin_acked(sk, c, now);
+	take_numbers(sk, c);
+	if (tw)
+		hand_over(sk, c, tw, now);
+	else if (last_ack)
+		end_here(sk, c, SF_OUT_FIN, now);
+	else if (may_wait && !c->error && !(c->flags & SF_F_RST_IN) && (c->closing.fin_rcvd_ts || !has_tw))
+		end_without_minisock(sk, c, now);
 	else
 		on_cut(sk, c, old, now);
 }
@@ -231,8 +287,8 @@ static __always_inline void on_destroy(struct sock *sk)
 	/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
 	lose(SF_LOST_MISSED);
 	c->flags |= SF_F_GAP;
-	if (!c->est_ts) {
-		conn_forget(sk);
+	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECV) {
+		conn_forget(sk, c);
 		return;
 	}
 	begin_closing(c);

@@ -12,19 +12,27 @@ static __always_inline struct sf_conn *conn_find(const void *object)
 	return bpf_map_lookup_elem(&conns, &key);
 }
 
-static __always_inline void conn_forget(const void *object)
+static __always_inline void conn_forget(const void *object, const struct sf_conn *c)
 {
 	__u64 key = (__u64)object;
 
+	if (c->flags & SF_F_PENDING && c->flags & SF_F_CLOSING)
+		bpf_map_delete_elem(&parked, &c->id);
 	bpf_map_delete_elem(&conns, &key);
 }
 
-/* Unique in a run without atomics: the CPU in the low bits, its own count above. */
-static __always_inline __u64 new_id(void)
+/*
+ * Unique in a run without atomics: the CPU in the low bits, its own count above. connect() has a count of its own, because a
+ * softirq may interrupt it in the middle of counting.
+ */
+static __always_inline __u64 new_id(bool in_connect)
 {
 	struct sf_cpu *cpu = this_cpu();
 
-	return cpu ? (++cpu->next_id << 12 | (bpf_get_smp_processor_id() & 0xfff)) : 0;
+	if (!cpu)
+		return 0;
+	return (in_connect ? ++cpu->next_client_id : ++cpu->next_id) << 13 | (__u64)in_connect << 12 |
+	       (bpf_get_smp_processor_id() & 0xfff);
 }
 
 /* Only where the running task is the one that asked: connect(), accept(), listen(), close(). */
@@ -78,20 +86,42 @@ static __always_inline void count_tried(const struct sf_conn *c)
 		count(SF_CNT_LATE);
 }
 
+static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts);
+
+/* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
+static __always_inline void conn_evict(const void *object)
+{
+	struct sf_conn *c = conn_find(object);
+
+	if (!c)
+		return;
+	if (c->flags & SF_F_ENDED)
+		write_close(c, SF_OUT_ABORTED, bpf_ktime_get_ns());
+	else
+		lose(SF_LOST_MISSED);
+	conn_forget(object, c);
+}
+
 /* Takes `c`, built by the caller, into the table if the filter lets it. False: not followed. */
 static __always_inline bool conn_birth(const void *object, struct sf_conn *c)
 {
 	__u64 key = (__u64)object;
-	enum verdict v = judge(c);
+	enum verdict v;
 
+	if (!active)
+		return false;
+	v = judge(c);
 	if (v == REJECT)
 		return false;
-	c->id = new_id();
+	c->id = new_id(c->role == SF_ROLE_CLIENT);
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
-	if (bpf_map_update_elem(&conns, &key, c, BPF_ANY)) {
-		lose(SF_LOST_EVICTED);
-		return false;
+	if (bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST)) {
+		conn_evict(object);
+		if (bpf_map_update_elem(&conns, &key, c, BPF_ANY)) {
+			lose(SF_LOST_EVICTED);
+			return false;
+		}
 	}
 	if (v == ACCEPT)
 		count_tried(c);
@@ -120,13 +150,12 @@ static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 		return true;
 	v = judge(c);
 	if (v == REJECT) {
-		if (c->flags & SF_F_CLOSING)
-			bpf_map_delete_elem(&parked, &c->id);
-		conn_forget(object);
+		conn_forget(object, c);
 		return false;
 	}
 	if (v == ACCEPT) {
-		c->flags &= ~SF_F_PENDING;
+		/* accept() may race with a softirq that sets another flag */
+		__sync_fetch_and_add(&c->flags, -(__u32)SF_F_PENDING);
 		count_tried(c);
 	}
 	return true;

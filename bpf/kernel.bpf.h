@@ -10,7 +10,8 @@
 #define IPPROTO_TCP	  6
 #define TFO_SERVER_ENABLE 2 /* net.ipv4.tcp_fastopen */
 #define TCPHDR_FIN	  0x01
-#define SOCK_DONE	  1 /* enum sock_flags: tcp_fin() ran, the peer's FIN has come */
+#define SOCK_DEAD	  0 /* enum sock_flags: its owner let go of it */
+#define SOCK_DONE	  1 /* tcp_fin() ran, the peer's FIN has come */
 #define SOCK_LINGER	  4
 #define SHUTDOWN_MASK	  3 /* close() or exit, not shutdown() */
 
@@ -174,9 +175,9 @@ static __always_inline bool is_unhashed(const struct sock_common *skc)
 	return BPF_CORE_READ(skc, skc_node.pprev) == NULL;
 }
 
-static __always_inline bool has_socket(const struct sock *sk)
+static __always_inline bool is_orphan(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, sk_socket) != NULL;
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD);
 }
 
 /* What tells a listener's options at the moment a child leaves its queue of requests. */

@@ -28,6 +28,9 @@ const volatile bool timers_show_tw; /* ... and it is their timers */
 const volatile bool timers_show_requests;
 const volatile bool find_tw_by_header; /* the peer's FIN is matched by its header */
 
+/* Set by user space when all hooks are attached: what is born before could miss one of its events. */
+bool active;
+
 /* --- remembered -------------------------------------------------------------------------------------- */
 
 /*
@@ -109,9 +112,10 @@ struct sf_cpu {
 	__u64 request_unknown; /* a request we do not know turned into .child */
 	__u64 cancelled;       /* timer of this request or minisock was cancelled: re-armed or dead */
 	__u64 cancelled_ts;
-	__u64 cancelled_how;	 /* enum sf_outcome, if it is dead */
-	__u64 cancelled_overdue; /* ... at or past its time: it may be about to expire */
-	__u64 expired;		 /* timer of this request expired: re-armed or dead */
+	__u64 cancelled_how;	  /* enum sf_outcome, if it is dead */
+	__u64 cancelled_substate; /* of a minisock */
+	__u64 cancelled_overdue;  /* ... at or past its time: it may be about to expire */
+	__u64 expired;		  /* timer of this request expired: re-armed or dead */
 	__u64 expired_outcome;
 	__u64 reset_for;  /* listener in whose name a RST was sent last: its accept queue is full */
 	__u64 tw_segment; /* minisock that took a segment last */
@@ -119,6 +123,8 @@ struct sf_cpu {
 	__u64 tw_segment_outcome; /* what it is if it ended it */
 	__u64 migrating;	  /* request being cloned for another listener */
 	__u64 next_id;
+	__u64 next_client_id;
+	__u64 states_done; /* changes of state that sf_state has handled and sf_state_again not passed over yet */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -198,7 +204,7 @@ static __always_inline void count(enum sf_count what)
 	struct sf_counters *c = these_counters();
 
 	if (c)
-		c->counts[what]++;
+		__sync_fetch_and_add(&c->counts[what], 1);
 }
 
 static __always_inline void lose(enum sf_lost what)
@@ -206,7 +212,7 @@ static __always_inline void lose(enum sf_lost what)
 	struct sf_counters *c = these_counters();
 
 	if (c)
-		c->lost[what]++;
+		__sync_fetch_and_add(&c->lost[what], 1);
 }
 
 #endif

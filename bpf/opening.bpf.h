@@ -11,7 +11,7 @@ static __always_inline void write_open(struct sf_conn *c, enum sf_outcome outcom
 {
 	if (c->flags & (SF_F_PENDING | SF_F_OPENED))
 		return;
-	c->flags |= SF_F_OPENED;
+	__sync_fetch_and_add(&c->flags, SF_F_OPENED);
 	count(outcome == SF_OUT_ESTABLISHED ? SF_CNT_OPENED : SF_CNT_FAILED);
 	emit(c, SF_EV_OPEN, outcome, ts);
 }
@@ -37,7 +37,7 @@ static __always_inline enum sf_outcome failed_outcome(const struct sf_conn *c)
 		return SF_OUT_UNREACHABLE;
 	}
 	/* connect() failed before it had a port: inet_hash_connect() found none (EADDRNOTAVAIL). */
-	if (c->role == SF_ROLE_CLIENT && !c->lport)
+	if (c->role == SF_ROLE_CLIENT && !c->opening.syn_ts)
 		return SF_OUT_NO_PORT;
 	return SF_OUT_ABORTED;
 }

@@ -140,10 +140,10 @@ static __always_inline enum sf_outcome request_outcome(struct sf_cpu *cpu, const
 	bool reset_by_us = cpu->reset_for == (__u64)listener;
 
 	cpu->reset_for = 0;
-	if (!timer_is_over(&req->rsk_timer))
-		return reset_by_us ? SF_OUT_OVERFLOW : SF_OUT_RESET;
 	if (BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN)
 		return SF_OUT_ABORTED;
+	if (!timer_is_over(&req->rsk_timer))
+		return reset_by_us ? SF_OUT_OVERFLOW : SF_OUT_RESET;
 	if (BPF_CORE_READ_BITFIELD_PROBED((const struct inet_request_sock *)req, acked) &&
 	    !(listener_flags(listener) & SF_F_DEFER_ACCEPT))
 		return SF_OUT_OVERFLOW;
@@ -161,7 +161,7 @@ static __always_inline void on_request_dead(const struct request_sock *req, enum
 	c->state = TCP_CLOSE;
 	if (conn_decide(req, c)) {
 		write_open(c, outcome, now);
-		conn_forget(req);
+		conn_forget(req, c);
 	}
 }
 
@@ -182,13 +182,13 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 {
 	struct sf_conn c = {};
 
-	if (!accept_queue_is_full(listener) && !syn_queue_is_full(listener))
+	if (!active || (!accept_queue_is_full(listener) && !syn_queue_is_full(listener)))
 		return;
 	if (!read_header(&c, skb))
 		return;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_CLOSE;
-	c.id = new_id();
+	c.id = new_id(false);
 	c.netns = netns_of(&listener->__sk_common); /* tcp_v4_rcv() has taken skb->dev away */
 	c.opening.syn_ts = bpf_ktime_get_ns();
 	c.opening.backlog_len = BPF_CORE_READ(listener, sk_ack_backlog);
@@ -214,13 +214,13 @@ static __always_inline void on_child(struct sock *sk, __u64 now)
 	struct sf_conn c = {};
 	__u64 key = (__u64)sk;
 
-	if (!cpu)
+	if (!cpu || !active)
 		return;
 	cpu->child = key;
 	cpu->request_unknown = 0;
 	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
 		return;
-	c.id = new_id();
+	c.id = new_id(false);
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	c.flags = SF_F_FASTOPEN | SF_F_PENDING;
@@ -238,6 +238,14 @@ static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct s
 	if (bpf_core_field_exists(tp->syn_fastopen_child))
 		return BPF_CORE_READ_BITFIELD_PROBED(tp, syn_fastopen_child);
 	return cpu->child != (__u64)sk || c->flags & SF_F_ACCEPTED || BPF_CORE_READ(tp, bytes_received);
+}
+
+/* ... when it dies in SYN_RECV. */
+static __always_inline bool was_fastopen(const struct sf_conn *c, const struct sock *sk)
+{
+	const struct sf_cpu *cpu = this_cpu();
+
+	return cpu && is_fastopen(cpu, c, sk);
 }
 
 /*
@@ -314,7 +322,7 @@ static __always_inline void write_accept(struct sf_conn *c, __u64 now)
 
 	if (!e)
 		return;
-	e->accept_ns = now - c->est_ts;
+	e->accept_ns = c->est_ts ? now - c->est_ts : 0;
 	event_submit(e);
 }
 
@@ -326,7 +334,7 @@ static __always_inline void write_parked_open(struct sf_conn *c)
 
 	if (!o || c->flags & SF_F_OPENED)
 		return;
-	c->flags |= SF_F_OPENED;
+	__sync_fetch_and_add(&c->flags, SF_F_OPENED);
 	count(SF_CNT_OPENED);
 	e = event_reserve(c, SF_EV_OPEN, c->est_ts);
 	if (e) {
@@ -345,13 +353,13 @@ static __always_inline void on_accept(const struct sock *sk)
 
 	if (!c || c->flags & SF_F_ACCEPTED || c->role != SF_ROLE_SERVER)
 		return;
-	c->flags |= SF_F_ACCEPTED;
+	__sync_fetch_and_add(&c->flags, SF_F_ACCEPTED);
 	if (!c->rport) /* TCP Fast Open */
 		read_sock_tuple(c, sk);
 	own_by_current(c, SF_SRC_ACCEPT);
 	if (!conn_decide(sk, c))
 		return;
-	if (!c->est_ts) { /* TCP Fast Open: accepted before the handshake ended */
+	if (!c->est_ts && !(c->flags & SF_F_CLOSING)) { /* TCP Fast Open: the handshake goes on */
 		c->opening.accept_ts = now;
 		return;
 	}

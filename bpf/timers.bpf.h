@@ -47,11 +47,12 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 }
 
 static __always_inline void note_cancelled(struct sf_cpu *cpu, const void *object, const struct timer_list *t,
-					   enum sf_outcome how)
+					   enum sf_outcome how, __u8 substate)
 {
 	cpu->cancelled = (__u64)object;
 	cpu->cancelled_ts = bpf_ktime_get_ns();
 	cpu->cancelled_how = how;
+	cpu->cancelled_substate = substate;
 	cpu->cancelled_overdue = timer_is_over(t);
 }
 
@@ -60,27 +61,32 @@ static __always_inline bool cancelled_is_minisock(const struct sf_cpu *cpu)
 	return cpu->cancelled && cpu->cancelled_how >= SF_OUT_TW_TIMER;
 }
 
-/*
- * What was cancelled last on this CPU was not re-armed: it is dead. A timer that expires is cancelled first,
- * and between that and timer_expire_entry interrupts are on (expire_timers), so that an overdue one is given
- * a millisecond.
- */
-static __always_inline void settle_cancelled(struct sf_cpu *cpu)
+/* What was cancelled last on this CPU was not re-armed: it is dead. */
+static __always_inline void bury_cancelled(struct sf_cpu *cpu)
 {
 	const void *object = (const void *)cpu->cancelled;
 
-	if (!object)
-		return;
-	if (cpu->cancelled_overdue && bpf_ktime_get_ns() - cpu->cancelled_ts < EXPIRY_NS)
-		return;
 	cpu->cancelled = 0;
 	if (cpu->cancelled_how >= SF_OUT_TW_TIMER)
-		on_minisock_dead(object, cpu->cancelled_how, cpu->cancelled_ts);
+		on_minisock_dead(object, cpu->cancelled_substate, cpu->cancelled_how, cpu->cancelled_ts);
 	else
 		on_request_dead(object, cpu->cancelled_how, cpu->cancelled_ts);
 }
 
-/* Armed again after it was cancelled, and so not dead. */
+/*
+ * Another timer shows that no re-arming follows. A timer that expires is cancelled first too, and between that and
+ * timer_expire_entry interrupts are on (expire_timers), so that an overdue one is given a millisecond.
+ */
+static __always_inline void settle_cancelled(struct sf_cpu *cpu)
+{
+	if (!cpu->cancelled)
+		return;
+	if (cpu->cancelled_overdue && bpf_ktime_get_ns() - cpu->cancelled_ts < EXPIRY_NS)
+		return;
+	bury_cancelled(cpu);
+}
+
+/* The timer cancelled last on this CPU is that of the object at this address. */
 static __always_inline bool was_cancelled(struct sf_cpu *cpu, const void *object)
 {
 	if (cpu->cancelled != (__u64)object)
@@ -89,11 +95,32 @@ static __always_inline bool was_cancelled(struct sf_cpu *cpu, const void *object
 	return true;
 }
 
+/*
+ * Started at the address of one just cancelled: the same object, or a new one that took its memory at once? Only a request
+ * whose SYN-ACK was repeated is armed again (tcp_check_req), and a new one has repeated none.
+ */
+static __always_inline bool is_same_request(const struct request_sock *req)
+{
+	return BPF_CORE_READ(req, num_retrans) != 0;
+}
+
+static __always_inline bool is_same_minisock(const struct inet_timewait_sock *tw)
+{
+	struct sf_conn *c = conn_find(tw);
+
+	return c && c->rport == bpf_ntohs(BPF_CORE_READ(tw, __tw_common.skc_dport)) &&
+	       c->lport == BPF_CORE_READ(tw, __tw_common.skc_num);
+}
+
 static __always_inline void minisock_timer_started(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
-	if (was_cancelled(cpu, tw)) {
-		on_minisock_fin(tw);
-		return;
+	if (cpu->cancelled == (__u64)tw) {
+		if (is_same_minisock(tw)) {
+			cpu->cancelled = 0;
+			on_minisock_fin(tw);
+			return;
+		}
+		bury_cancelled(cpu);
 	}
 	settle_cancelled(cpu);
 	on_minisock(tw);
@@ -108,8 +135,13 @@ static __always_inline void request_timer_started(struct sf_cpu *cpu, const stru
 	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
 	const struct request_sock *old = (const void *)cpu->expired;
 
-	if (was_cancelled(cpu, req))
-		return;
+	if (cpu->cancelled == (__u64)req) {
+		if (is_same_request(req)) {
+			cpu->cancelled = 0;
+			return;
+		}
+		bury_cancelled(cpu);
+	}
 	if (cancelled_is_minisock(cpu) && same_connection(&tw->__tw_common, &req->__req_common))
 		cpu->cancelled_how = SF_OUT_TW_SYN;
 	settle_cancelled(cpu);
@@ -144,7 +176,12 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 	if (child && same_connection(&child->__sk_common, &req->__req_common))
 		on_request_done(req, child, NULL);
 	else
-		note_cancelled(cpu, req, &req->rsk_timer, request_outcome(cpu, req));
+		note_cancelled(cpu, req, &req->rsk_timer, request_outcome(cpu, req), 0);
+}
+
+static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
+{
+	note_cancelled(cpu, tw, &tw->tw_timer, why_killed(cpu, tw), BPF_CORE_READ(tw, tw_substate));
 }
 
 static __always_inline void on_timer_cancel(const struct timer_list *t)
@@ -154,11 +191,16 @@ static __always_inline void on_timer_cancel(const struct timer_list *t)
 
 	if (!cpu)
 		return;
-	settle_cancelled(cpu);
+	if (!is_request_timer(fn) && !is_minisock_timer(fn)) {
+		settle_cancelled(cpu);
+		return;
+	}
+	if (cpu->cancelled)
+		bury_cancelled(cpu);
 	if (is_request_timer(fn))
 		request_timer_cancelled(cpu, request_of(t));
-	else if (is_minisock_timer(fn))
-		note_cancelled(cpu, minisock_of(t), t, why_killed(cpu, minisock_of(t)));
+	else
+		minisock_timer_cancelled(cpu, minisock_of(t));
 }
 
 /* Why it would die is read now: once its handler has left, its memory may be another's. */
@@ -178,7 +220,8 @@ static __always_inline void on_timer_expire(const struct timer_list *t)
 	if (is_minisock_timer(fn)) {
 		if (!was_cancelled(cpu, minisock_of(t)))
 			settle_cancelled(cpu);
-		on_minisock_dead(minisock_of(t), SF_OUT_TW_TIMER, bpf_ktime_get_ns());
+		on_minisock_dead(minisock_of(t), BPF_CORE_READ(minisock_of(t), tw_substate), SF_OUT_TW_TIMER,
+				 bpf_ktime_get_ns());
 	} else if (is_request_timer(fn)) {
 		if (!was_cancelled(cpu, request_of(t)))
 			settle_cancelled(cpu);
@@ -215,7 +258,7 @@ static __always_inline void on_minisock_skb(const struct inet_timewait_sock *tw,
 		return;
 	}
 	cpu->cancelled = 0;
-	on_minisock_dead(tw, ends_minisock(tcp_header(skb)), cpu->cancelled_ts);
+	on_minisock_dead(tw, cpu->cancelled_substate, ends_minisock(tcp_header(skb)), cpu->cancelled_ts);
 }
 
 #endif

@@ -184,27 +184,41 @@ static __always_inline enum sf_outcome unfinished(const struct sf_conn *c, enum 
 	return SF_OUT_ABORTED;
 }
 
-/* The minisock is no more. */
-static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw, enum sf_outcome how,
-					     __u64 ts)
+/* The peer's FIN had come and was not seen: the close ended between the ACK of our FIN and now. */
+static __always_inline void write_unseen_end(struct sf_conn *c)
+{
+	lose(SF_LOST_MISSED);
+	c->flags |= SF_F_TW_BLIND | SF_F_GAP;
+	write_close(c, SF_OUT_FIN, c->closing.fin_acked_ts);
+}
+
+static __always_inline void write_unfinished(struct sf_conn *c, enum sf_outcome how, __u64 ts)
+{
+	enum sf_outcome outcome = unfinished(c, how);
+
+	if (outcome == SF_OUT_RESET_LOCAL)
+		c->flags |= SF_F_RST_OUT;
+	else if (outcome == SF_OUT_RESET_REMOTE)
+		c->flags |= SF_F_RST_IN;
+	write_close(c, outcome, ts);
+}
+
+/* The minisock is no more; `substate` is its last. */
+static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw, __u8 substate,
+					     enum sf_outcome how, __u64 ts)
 {
 	struct sf_conn *c = conn_find(tw);
 
 	if (!c)
 		return;
 	unindex_minisock(c);
-	if (!(c->flags & SF_F_TIME_WAIT)) {
-		enum sf_outcome outcome = unfinished(c, how);
-
-		if (outcome == SF_OUT_RESET_LOCAL)
-			c->flags |= SF_F_RST_OUT;
-		else if (outcome == SF_OUT_RESET_REMOTE)
-			c->flags |= SF_F_RST_IN;
-		end_here(tw, c, outcome, ts);
-		return;
-	}
-	write_gone(c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
-	conn_forget(tw);
+	if (c->flags & SF_F_TIME_WAIT)
+		write_gone(c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
+	else if (substate == TCP_TIME_WAIT)
+		write_unseen_end(c);
+	else
+		write_unfinished(c, how, ts);
+	conn_forget(tw, c);
 }
 
 static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw)
@@ -217,7 +231,7 @@ static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw
 	how = why_killed(cpu, tw);
 	if (how == SF_OUT_TW_KILLED && timer_is_over(&tw->tw_timer))
 		how = SF_OUT_TW_TIMER;
-	on_minisock_dead(tw, how, bpf_ktime_get_ns());
+	on_minisock_dead(tw, BPF_CORE_READ(tw, tw_substate), how, bpf_ktime_get_ns());
 }
 
 #endif

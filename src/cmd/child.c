@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,7 +17,7 @@ static _Noreturn void run(int gate, char **argv)
 	sigset_t none;
 	char byte;
 
-	if (read(gate, &byte, 1) < 0)
+	if (read(gate, &byte, 1) != 1) /* the tracer did not come up */
 		_exit(126);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -50,9 +51,13 @@ int child__prepare(struct child *c, char **argv)
 	return 0;
 }
 
-void child__release(struct child *c)
+int child__release(struct child *c)
 {
+	int err = write(c->gate, "", 1) == 1 ? 0 : -errno;
+
 	close(c->gate);
+	c->gate = -1;
+	return err;
 }
 
 bool child__reap(struct child *c)
@@ -64,6 +69,22 @@ bool child__reap(struct child *c)
 	c->pid = 0;
 	c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	return true;
+}
+
+void child__end(struct child *c)
+{
+	struct timespec pause = {.tv_nsec = 20000000};
+
+	if (c->pid && c->gate >= 0)
+		close(c->gate);
+	child__signal(c, SIGTERM);
+	for (int i = 0; i < 50 && c->pid && !child__reap(c); i++)
+		nanosleep(&pause, NULL);
+	if (!c->pid)
+		return;
+	child__signal(c, SIGKILL);
+	while (c->pid && !child__reap(c))
+		nanosleep(&pause, NULL);
 }
 
 void child__signal(struct child *c, int sig)

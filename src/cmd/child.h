@@ -15,10 +15,13 @@ struct child {
 
 /* Forks; the child waits. 0 or -errno. */
 int child__prepare(struct child *c, char **argv);
-void child__release(struct child *c);
+/* 0 or -errno. */
+int child__release(struct child *c);
 /* True when it has ended; `status` is set. Never blocks. */
 bool child__reap(struct child *c);
-/* Passes a signal on; ends a child that was never released too. */
+/* SIGTERM, and a second later SIGKILL; returns when it has ended. */
+void child__end(struct child *c);
+/* Passes a signal on. */
 void child__signal(struct child *c, int sig);
 
 #endif

@@ -246,7 +246,7 @@ static int loop(struct session *s)
 	s->deadline = UINT64_MAX;
 	tell_ready(s);
 	if (s->child.pid)
-		child__release(&s->child);
+		err = child__release(&s->child);
 	while (!err && !s->stop)
 		err = step(s);
 	if (!err)
@@ -278,10 +278,11 @@ int session__run(const struct options *opts, session_out_fn make_out)
 
 	if (err) {
 		status = exit_status(&s, err);
-		child__signal(&s.child, SIGKILL);
+		child__end(&s.child);
 	} else {
-		status = loop(&s) ? EXIT_RUNTIME : exit_status(&s, 0);
-		child__signal(&s.child, SIGTERM);
+		err = loop(&s);
+		child__end(&s.child);
+		status = err ? EXIT_RUNTIME : exit_status(&s, 0);
 	}
 	tracer__free(s.tracer);
 	out__free(s.out);

@@ -56,7 +56,7 @@ const struct hook hooks[__HOOK_MAX] =
 				.measures = "every change of a socket's state",
 				.lost = "everything",
 				.required = true,
-				.variants = {TRACEPOINT("tp_btf", "sf_state")},
+				.variants = {TRACEPOINT("tp_btf", "sf_state", "sf_state_again")},
 			},
 		[HOOK_DESTROY] =
 			{

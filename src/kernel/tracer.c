@@ -198,8 +198,7 @@ static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, c
 /* 0, or -errno with the program that could not be attached. */
 static int attach(struct tracer *t, const char **ret_prog)
 {
-	/* Births last: whatever is born is then seen to the end. */
-	for (int id = __HOOK_MAX - 1; id >= 0; id--) {
+	for (int id = 0; id < __HOOK_MAX; id++) {
 		const struct hook_variant *v = t->choices[id].wanted ? t->choices[id].variant : NULL;
 
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++) {
@@ -339,6 +338,7 @@ static int set_up(struct tracer *t)
 	if (t->cpu_cnt < 0)
 		return t->cpu_cnt;
 	t->per_cpu = calloc(t->cpu_cnt, sizeof(*t->per_cpu));
+	t->skel->bss->active = true;
 	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
 	if (!t->per_cpu || !t->ring) {
 		log__error("cannot map the ring buffer: %s", strerror(errno));
@@ -393,7 +393,10 @@ int tracer__fd(const struct tracer *t)
 	return ring_buffer__epoll_fd(t->ring);
 }
 
-/* Runs that the kernel skipped because the program was active on that CPU already. */
+/*
+ * Runs that the kernel skipped because the program was active on that CPU already. Those of sf_state are made up for by
+ * sf_state_again, and the other way round.
+ */
 static uint64_t skipped_runs(const struct tracer *t)
 {
 	struct bpf_program *prog;
@@ -404,6 +407,8 @@ static uint64_t skipped_runs(const struct tracer *t)
 		struct bpf_prog_info info = {};
 		uint32_t sz = sizeof(info);
 
+		if (strncmp(bpf_program__name(prog), "sf_state", 8) == 0)
+			continue;
 		if (bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &sz))
 			sum += info.recursion_misses;
 	}
