@@ -225,15 +225,20 @@ static int start(struct session *s, session_out_fn make_out)
 		err = child__prepare(&s->child, s->opts->cmd);
 		filter.tree_pid = s->child.pid;
 	}
-	if (!err)
-		err = clock__sync(&s->clk);
-	if (!err)
-		err = make_out(s->opts, &s->clk, &s->out);
 	if (err) {
 		log__error("cannot start: %s", strerror(-err));
 		return err;
 	}
-	return tracer__new(&topts, &s->tracer);
+	err = tracer__new(&topts, &s->tracer);
+	if (err)
+		return err;
+	/* The first interval begins here, not when loading began. */
+	err = clock__sync(&s->clk);
+	if (!err)
+		err = make_out(s->opts, &s->clk, &s->out);
+	if (err)
+		log__error("cannot start: %s", strerror(-err));
+	return err;
 }
 
 static int loop(struct session *s)

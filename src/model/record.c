@@ -343,7 +343,8 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 	r->retrans = cl->retrans;
 	if (cl->srtt_us)
 		r->srtt_ns = (int64_t)cl->srtt_us * 1000;
-	r->bytes_sent = to_count(cl->bytes_sent);
+	/* With a transition missed it is not known whether our FIN is among what was acknowledged. */
+	r->bytes_sent = c->flags & SF_F_GAP ? SF_ABSENT : to_count(cl->bytes_sent);
 	r->bytes_received = to_count(cl->bytes_received);
 	r->closer_pid = cl->closer_pid;
 	copy_comm(r->closer_comm, cl->closer_comm);

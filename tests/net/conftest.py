@@ -11,14 +11,30 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import settings  # noqa: E402
 from capture import Capture  # noqa: E402
-from netns import Netns, Pair  # noqa: E402
+from netns import Netns, Pair, dial  # noqa: E402
 from process import Process  # noqa: E402
 from tracer import Trace  # noqa: E402
 from wire import Wire  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "once_per_kernel: the same on every tier")
+
+
 def pytest_report_header():
     return f"kernel {os.uname().release}, {'guest' if settings.VM else 'native'}, tier {settings.TIER or 'best'}"
+
+
+# What does not depend on how the kernel is watched runs once for a kernel, on its best tier.
+ONCE_PER_KERNEL = ("test_cli.py", "test_harness.py")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not settings.VM or settings.TIER in (None, "full"):
+        return
+    again = [item for item in items if item.path.name in ONCE_PER_KERNEL or item.get_closest_marker("once_per_kernel")]
+    config.hook.pytest_deselected(items=again)
+    items[:] = [item for item in items if item not in again]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +45,25 @@ def needs():
     for path in (settings.SYNFIN, settings.PEER):
         if not os.access(path, os.X_OK):
             pytest.exit(f"{path} is missing: run make first", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def aged():
+    """(Trace, Netns) of a TIME_WAIT."""
+    netns = Netns()
+    tracer = Trace(netns=[netns])
+    for sock in dial(netns, netns):
+        sock.close()
+    yield tracer, netns
+    tracer.discard()
+    netns.delete()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aging(request, needs):
+    """Begins it before the first test, so that its 60 s pass while the others run."""
+    if any("aged" in item.fixturenames for item in request.session.items):
+        request.getfixturevalue("aged")
 
 
 @pytest.fixture

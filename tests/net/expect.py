@@ -18,6 +18,10 @@ def near(measured, truth, slack=settings.SLACK_NS):
     return measured is not None and abs(measured - truth) <= slack
 
 
+def check(record, **fields):
+    assert {key: record[key] for key in fields} == fields, record
+
+
 @functools.cache
 def hook(name):
     """What `synfin check` says of a hook of the tier under test."""

@@ -32,6 +32,10 @@ class Netns:
     def ip(self, *args):
         return run("ip", "-n", self.name, *args)
 
+    def ip_batch(self, *lines):
+        """Commands of ip, a line each, at the price of one: starting a program is what takes time in a guest."""
+        subprocess.run(["ip", "-n", self.name, "-batch", "-"], check=True, input="\n".join(lines), text=True)
+
     def sysctl(self, name, value):
         """`name` as a path below /proc/sys/net; that directory shows the namespace of the thread that looks."""
         with self.entered():
@@ -106,26 +110,32 @@ def dial(client, server, addr="127.0.0.1", lport=0):
 
 
 class Pair:
-    """`client` and `server`, each with one end of a veth pair, fixed addresses and a way to lose packets."""
-    client4, server4 = "10.9.0.1", "10.9.0.2"
-    client6, server6 = "fd09::1", "fd09::2"
+    """
+    `client` and `server`, each with one end of a veth pair, fixed addresses and a way to lose packets. The
+    addresses of `nobody` lead to the client's side, where no kernel answers for them.
+    """
+    client4, server4, nobody4 = "10.9.0.1", "10.9.0.2", "10.9.0.9"
+    client6, server6, nobody6 = "fd09::1", "fd09::2", "fd09::9"
+    client_mac, server_mac = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
     def __init__(self):
         self.client, self.server = Netns(), Netns()
-        self.dev = "veth0"
-        self.client.ip("link", "add", self.dev, "type", "veth", "peer", "name", self.dev, "netns", self.server.name)
-        for netns, addrs in ((self.client, (self.client4, self.client6)), (self.server, (self.server4, self.server6))):
-            netns.ip("addr", "add", addrs[0] + "/24", "dev", self.dev)
-            netns.ip("addr", "add", addrs[1] + "/64", "dev", self.dev, "nodad")
-            netns.ip("link", "set", self.dev, "up")
-        for netns, others in ((self.client, (self.server4, self.server6)), (self.server, (self.client4, self.client6))):
-            for addr in others:
-                self.neighbour(netns, addr, self.mac(self.server if netns is self.client else self.client))
+        self.dev = dev = "veth0"
+        self.client.ip_batch(
+            f"link add {dev} address {self.client_mac} type veth"
+            f" peer name {dev} address {self.server_mac} netns {self.server.name}",
+            *self._set_up((self.client4, self.client6), (self.server4, self.server6), self.server_mac))
+        others = (self.client4, self.client6, self.nobody4, self.nobody6)
+        self.server.ip_batch(*self._set_up((self.server4, self.server6), others, self.client_mac))
 
-    def mac(self, netns):
-        return netns.ip("-o", "link", "show", "dev", self.dev).stdout.split("link/ether ")[1].split()[0]
+    def _set_up(self, own, others, mac):
+        yield f"addr add {own[0]}/24 dev {self.dev}"
+        yield f"addr add {own[1]}/64 dev {self.dev} nodad"
+        yield f"link set {self.dev} up"
+        for addr in others:
+            yield f"neigh replace {addr} lladdr {mac} dev {self.dev} nud permanent"
 
-    def neighbour(self, netns, addr, mac):
+    def _neighbour(self, netns, addr, mac):
         netns.ip("neigh", "replace", addr, "lladdr", mac, "dev", self.dev, "nud", "permanent")
 
     @contextlib.contextmanager
@@ -135,12 +145,11 @@ class Pair:
         frames are sent, a capture at the sender sees them, and the other end drops them. It needs neither
         netem nor netfilter.
         """
-        receiver = self.server if sender is self.client else self.client
-        self.neighbour(sender, addr, "02:00:00:00:00:99")
+        self._neighbour(sender, addr, "02:00:00:00:00:99")
         try:
             yield
         finally:
-            self.neighbour(sender, addr, self.mac(receiver))
+            self._neighbour(sender, addr, self.server_mac if sender is self.client else self.client_mac)
 
     def delay(self, ms, loss=0):
         """Delays (and loses, in per cent) what both ends send; skips the test where the kernel cannot."""

@@ -7,7 +7,9 @@ are the same numbers. The kernel counts (net/ipv4, by source):
   AttemptFails  an attempt failed by a RST or without an answer, not by our own close(): tcp_done() in SYN_SENT or
                 SYN_RECV; and a request that was reset          tcp_check_req()
   EstabResets   from ESTABLISHED or CLOSE_WAIT to CLOSE         tcp_set_state()
+  CurrEstab     in ESTABLISHED or CLOSE_WAIT now                tcp_set_state()
   TW            a minisock was made for more than 4 s           __inet_twsk_schedule()
+                (5.10: it ran out                               tw_timer_handler())
 """
 import contextlib
 import errno
@@ -19,6 +21,7 @@ from collections import Counter
 
 import settings
 from capture import ACK, RST
+from netns import dial
 from wire import HOSTS, SERVERS
 
 LINGER0 = struct.pack("ii", 1, 0)
@@ -111,6 +114,13 @@ def reset_requests(wire, netns):
             peer = wire.client_of(listener)
             peer.request()
             peer.send(RST | ACK)
+        time.sleep(0.2)  # until all have been taken
+
+
+def counts_begun_time_waits(netns):
+    for sock in dial(netns, netns):
+        sock.close()
+    return bool(netns.counters()["TW"])
 
 
 def is_estab_reset(close):
@@ -122,6 +132,7 @@ def test_mixed_endings(pair, wire, trace):
     netns = pair.server
     netns.sysctl("ipv4/tcp_max_tw_buckets", 200_000)
     netns.sysctl("ipv4/ip_local_port_range", "10000 65000")
+    at_begin = counts_begun_time_waits(netns)
     before, tracer = netns.counters(), trace(netns)
     done, kept = mix(netns, settings.MIXED)
     reset_requests(wire, netns)
@@ -144,14 +155,16 @@ def test_mixed_endings(pair, wire, trace):
         "PassiveOpens": opens["server", "established"],
         "AttemptFails": opens["client", "refused"] + opens["server", "reset"],
         "EstabResets": sum(map(is_estab_reset, closes)),
-        "TW": sum(r["time_wait"] for r in closes),
+        "CurrEstab": 2 * len(kept),
+        "TW": sum(r["time_wait"] for r in closes) if at_begin else len(records.of("gone", end="timer")),
         "alive_tw": sum(r["time_wait"] for r in closes) - len(records.of("gone")),
     }
     assert told == {name: counters[name] for name in told}
 
     opened, ended = records.of("open", outcome="established"), {r["id"] for r in closes}
     assert len(ended) == len(closes) and len(opened) == len(closes) + 2 * len(kept)
-    clients, servers, established, failed, closed, alive, *lost = map(int, SUMMARY.search(tracer.process.stderr).groups())
+    summary = SUMMARY.search(tracer.process.stderr).groups()
+    clients, servers, established, failed, closed, alive, *lost = map(int, summary)
     assert (clients, servers) == (told["ActiveOpens"], told["PassiveOpens"] + EMBRYOS)
     assert (established, failed, closed) == (len(opened), len(records.of("open")) - len(opened), len(closes))
     assert alive == 2 * len(kept) and not any(lost)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every way to end, state by state, against a peer that does what the state asks for; and what ends a TIME_WAIT."""
+"""Every way to end, state by state, against a peer that does what the state asks for."""
 import ctypes
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -11,12 +10,11 @@ import time
 import pytest
 
 import settings
-from capture import ACK, FIN, RST, SYN
-from expect import Stopwatch, near, only_flow
-from netns import Netns, dial, run
+from capture import ACK, FIN, RST
+from expect import Stopwatch, check, near
+from netns import dial, run
 from process import wait_until
 from settings import MS
-from tracer import Trace
 from wire import SERVERS
 
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
@@ -25,10 +23,6 @@ LINGER0 = struct.pack("ii", 1, 0)
 HOLD = 0.1
 RST_REASONS = tuple(map(int, os.uname().release.split(".")[:2])) >= (6, 10)  # the kernel says why it resets
 LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def check(record, **fields):
-    assert {key: record[key] for key in fields} == fields, record
 
 
 def closes_of(tracer, peers):
@@ -209,29 +203,30 @@ def test_data_after_close(pair, wire, trace, version):
         check(close, rst_reason="tcp_abort_on_data")
 
 
-@ADDRS
-@pytest.mark.parametrize("how, told, derived", [("linger", "tcp_state", "tcp_abort_on_linger"),
-                                                ("unread", "tcp_abort_on_close", "tcp_abort_on_close"),
-                                                ("unspec", "tcp_state", "tcp_disconnect_with_data")])
-def test_why_we_reset(netns, trace, addr, how, told, derived):
-    """The kernel's own word where it has one (6.10 and later), else ours, told apart."""
-    tracer = trace(netns)
-    client, server = dial(netns, netns, addr)
-    if how == "linger":
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER0)
-    elif how == "unread":
-        server.sendall(b"x")
-    if how == "unspec":
-        assert LIBC.connect(client.fileno(), bytes(16), 16) == 0  # AF_UNSPEC
-    else:
-        client.close()
-    tracer.wait_for("close", 2)
+def test_why_we_reset(netns, trace):
+    """The kernel's own word where it has one, else ours, told apart."""
+    reasons = {"linger": "tcp_state", "unread": "tcp_abort_on_close", "unspec": "tcp_state"}
+    tracer, made = trace(netns), {}
+    for addr in ("127.0.0.1", "::1"):
+        for how in reasons:
+            client, server = dial(netns, netns, addr)
+            made[client.getsockname()[1]] = how, client, server
+            if how == "linger":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER0)
+            elif how == "unread":
+                server.sendall(b"x")
+            if how == "unspec":
+                assert LIBC.connect(client.fileno(), bytes(16), 16) == 0  # AF_UNSPEC
+            else:
+                client.close()
+    tracer.wait_for("close", 2 * len(made))
     records = tracer.stop()
-    close = records.conn(role="client").close
-    check(close, outcome="reset_local", closed_by="local")
-    assert close["closer"]["pid"] == os.getpid()
-    check(close, rst_reason=told if RST_REASONS else derived, rst_reason_derived=not RST_REASONS)
-    check(records.conn(role="server").close, outcome="reset_remote", closed_by="remote")
+    for port, (how, _, _) in made.items():
+        close = records.conn(role="client", lport=port).close
+        check(close, outcome="reset_local", closed_by="local")
+        check(close, rst_reason=reasons[how], rst_reason_derived=not RST_REASONS)
+        assert close["closer"]["pid"] == os.getpid()
+        check(records.conn(role="server", rport=port).close, outcome="reset_remote", closed_by="remote")
 
 
 @ADDRS
@@ -286,8 +281,9 @@ def test_process_dies(netns, trace, spawn, how):
     count = 100
     tracer = trace(netns)
     with netns.listen(backlog=count) as listener:
-        argv = [settings.PEER, "load", "--connect", f"127.0.0.1:{listener.getsockname()[1]}", "--count", count, "--hold"]
-        process = spawn(argv, netns=netns, stdin=subprocess.PIPE)
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        process = spawn([settings.PEER, "load", "--connect", target, "--count", count, "--hold"], netns=netns,
+                        stdin=subprocess.PIPE)
         servers = [listener.accept()[0] for _ in range(count)]
         assert wait_until(lambda: len(process.json_lines()) == count + 1)
         if how == "kill":
@@ -364,165 +360,3 @@ def test_timed_out(pair, wire, trace):
             assert close["retrans"] > 0
         elif what == "fin_wait2":
             assert near(close["states"]["fin_wait2_ns"], 1000 * MS, 300 * MS)
-
-
-# --- the end of TIME_WAIT ----------------------------------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def aged():
-    """(Trace, Netns) of a TIME_WAIT that began with this module, so that its 60 s pass while the other tests run."""
-    netns = Netns()
-    tracer = Trace(netns=[netns])
-    client, server = dial(netns, netns)
-    client.close()
-    server.close()
-    yield tracer, netns
-    tracer.discard()
-    netns.delete()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def age(aged):
-    """Begins it before the first test."""
-
-
-def time_wait(wire, listener):
-    """A peer whose connection has just gone into TIME_WAIT at our side."""
-    peer, sock = wire.dial(listener)
-    sock.close()
-    peer.expect(FIN)
-    peer.send(FIN | ACK)
-    peer.expect(ACK)
-    return peer
-
-
-@VERSIONS
-def test_segment_ends_time_wait(pair, wire, trace, version):
-    """A RST, and a SYN that begins the next connection of the same ports."""
-    tracer, watch = trace(pair.server), Stopwatch()
-    with pair.server.listen(SERVERS[version]) as listener:
-        reset, syn = (time_wait(wire, listener) for _ in range(2))
-        watch.mark("begin")
-        time.sleep(HOLD)
-        reset.send(RST)
-        syn.seq += 100_000
-        syn.establish()
-        watch.mark("end")
-        tracer.wait_for("open", 3)
-        tracer.wait_for("gone", 2)
-    records = tracer.stop()
-    gone = records.conn(rport=reset.here[1]).gone
-    assert gone and gone["end"] == "reset", gone
-    first, second = records.conns(rport=syn.here[1])
-    assert first.gone and first.gone["end"] == "syn", first.gone
-    check(second.open, outcome="established", role="server")
-    for one in (gone, first.gone):
-        assert near(one["time_wait_ns"], watch.ns("begin", "end"))
-
-
-def test_segments_that_end_no_time_wait(pair, wire, trace):
-    """The FIN again, and with RFC 1337 a RST."""
-    pair.server.sysctl("ipv4/tcp_rfc1337", 1)
-    tracer = trace(pair.server)
-    with pair.server.listen(SERVERS[4]) as listener:
-        peer = time_wait(wire, listener)
-        peer.send(FIN | ACK, seq=peer.seq - 1)
-        peer.expect(ACK)
-        peer.send(RST)
-        time.sleep(HOLD)
-    (_,), records = closes_of(tracer, [peer])
-    assert not records.of("gone")
-
-
-def test_time_wait_reused(netns, trace):
-    """By connect(), which takes a TIME_WAIT of more than a second for a free port."""
-    netns.sysctl("ipv4/tcp_tw_reuse", 1)
-    tracer, watch = trace(netns), Stopwatch()
-    listeners = {addr: netns.listen(addr, 5001) for addr in ("127.0.0.1", "::1")}
-    for name in ("first", "second"):
-        for addr, listener in listeners.items():
-            client = netns.connect(addr, 5001, lport=40000)
-            watch.mark(name)
-            server = listener.accept()[0]
-            client.close()
-            assert server.recv(1) == b""
-            server.close()
-        time.sleep(2.1)
-    tracer.wait_for("gone", 2)
-    records = tracer.stop()
-    recycled = netns.counters()["TWRecycled"]
-    for family in (4, 6):
-        first, second = records.conns(role="client", family=family)
-        assert first.gone and first.gone["end"] == "reused", first.records
-        assert near(first.gone["time_wait_ns"], watch.ns("first", "second"), 10 * settings.SLACK_NS)
-        assert not second.gone
-        check(second.open, outcome="established", lport=40000)
-    assert recycled == 2
-
-
-def test_no_room_for_time_wait(netns, trace):
-    """tcp_max_tw_buckets: with both FINs exchanged the TIME_WAIT is over as it begins; without, the connection is."""
-    netns.sysctl("ipv4/tcp_max_tw_buckets", 0)
-    tracer = trace(netns)
-    client, server = dial(netns, netns)
-    client.shutdown(socket.SHUT_WR)
-    assert server.recv(1) == b""
-    server.close()
-    other, peer = dial(netns, netns, "::1")
-    other.close()
-    assert peer.recv(1) == b""
-    time.sleep(HOLD)
-    peer.close()
-    tracer.wait_for("close", 4)
-    records = tracer.stop()
-    conn = records.conn(role="client", family=4)
-    check(conn.close, outcome="fin", closed_by="local")
-    assert conn.gone and conn.gone["end"] == "overflow", conn.records
-    conn = records.conn(role="client", family=6)
-    check(conn.close, outcome="aborted", closed_by="local", time_wait=False)
-    assert not conn.gone
-    check(records.conn(role="server", family=6).close, outcome="reset_remote", closed_by="remote")
-    assert netns.counters()["TCPTimeWaitOverflow"] == 2
-
-
-def test_namespace_ends(netns, trace):
-    """Its TIME_WAITs go with it."""
-    tracer = trace(netns)
-    for addr in ("127.0.0.1", "::1"):
-        client, server = dial(netns, netns, addr)
-        client.close()
-        assert server.recv(1) == b""
-        server.close()
-    tracer.wait_for("close", 4)
-    netns.delete()
-    tracer.wait_for("gone", 2, timeout=15)
-    gone = tracer.stop().of("gone")
-    assert {(r["family"], r["end"]) for r in gone} == {(4, "netns"), (6, "netns")}, gone
-
-
-def test_time_wait_ended_by_the_administrator(netns, trace):
-    tracer = trace(netns)
-    client, server = dial(netns, netns)
-    lport = client.getsockname()[1]
-    client.close()
-    assert server.recv(1) == b""
-    server.close()
-    tracer.wait_for("close", 2)
-    told = run("nsenter", "--net=" + netns.path, "ss", "-HK", "-tn", "state", "time-wait", "sport", "=", lport,
-               check=False)
-    if not told.stdout:
-        pytest.skip(f"no CONFIG_INET_DIAG_DESTROY in this kernel: {told.stderr.strip()}")
-    tracer.wait_for("gone")
-    gone = tracer.stop().conn(role="client").gone
-    assert gone and gone["end"] not in ("timer", "reused", "reset", "syn", "overflow", "netns"), gone
-
-
-def test_time_wait_runs_out(aged):
-    """Last in this file: what is left of its 60 s is waited for."""
-    tracer, netns = aged
-    tracer.wait_for("gone", timeout=80)
-    gone = tracer.stop().conn(role="client").gone
-    assert gone and gone["end"] == "timer"
-    assert near(gone["time_wait_ns"], 60_000 * MS, 1000 * MS), gone
-    counters = netns.counters()
-    assert (counters["TW"], counters["alive_tw"]) == (1, 0)

@@ -4,7 +4,7 @@ import time
 
 import settings
 from capture import flows
-from expect import quantile
+from expect import near, quantile
 from netns import dial
 from settings import MS
 from tracer import CONTROL
@@ -91,9 +91,8 @@ def test_close_states(netns, trace, serve, load):
 def test_intervals(netns, trace):
     """With -i an interval's counts begin anew; together they are all connections."""
     tracer = trace(netns, command="hist", args=["-i", "1"])
-    made = 0
-    deadline = time.monotonic() + 3.5
-    while time.monotonic() < deadline:
+    made, begin = 0, time.monotonic_ns()
+    while time.monotonic_ns() - begin < 3500 * MS:
         client, server = dial(netns, netns)
         client.close()
         server.close()
@@ -101,9 +100,10 @@ def test_intervals(netns, trace):
         time.sleep(0.05)
     time.sleep(0.3)
     intervals = stop(tracer)
+    assert near(sum(i["interval_ns"] for i in intervals), time.monotonic_ns() - begin, 2 * settings.INTERVAL_SLACK_NS)
     assert len(intervals) >= 4
     for interval in intervals[:-1]:
-        assert abs(interval["interval_ns"] - 1000 * MS) <= 250 * MS
+        assert near(interval["interval_ns"], 1000 * MS, settings.INTERVAL_SLACK_NS)
     for role in ("client", "server"):
         assert count_of(intervals, "histograms", "handshake", role=role, outcome="established") == made
     assert sum(1 for i in intervals if count_of([i], "counters", "opens", role="client")) >= 3

@@ -16,7 +16,7 @@ END_SLACK_NS = 20 * settings.SLACK_NS  # the last ACK may wait for ksoftirqd
 
 
 def lives(file):
-    """{(role, client's port): [(open, close), ...]} in the order of their opens; `lost` records; opens without an end."""
+    """{(role, client's port): [(open, close), ...]}, each in the order of opens; `lost` records; opens without end."""
     opens, found, lost = {}, defaultdict(list), []
     file.seek(0)
     for line in file:

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from settings import MS
 from wire import SERVERS
 
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ADDRS = pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
+ADDRS = {4: "127.0.0.1", 6: "::1"}
 PAUSE = 0.1
 IPPROTO_MPTCP = 262
 MSG_FASTOPEN = 0x20000000
@@ -80,48 +81,49 @@ def test_two_sockets_call_each_other(pair, trace):
         assert record["handshake_ns"] > 150 * MS
 
 
-@ADDRS
-def test_self_connect(netns, trace, addr):
+def test_self_connect(netns, trace):
     """One socket that is both ends: one connection."""
     tracer = trace(netns)
-    sock = netns.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
-    sock.bind((addr, 5001))
-    sock.connect((addr, 5001))
-    sock.sendall(b"x" * 100)
-    assert len(sock.recv(1000)) == 100
-    sock.close()
-    tracer.wait_for("close")
-    conn = tracer.stop().conn()
-    assert (conn.open["outcome"], conn.open["role"]) == ("established", "both")
-    assert (conn.open["lport"], conn.open["rport"]) == (5001, 5001)
-    assert (conn.close["outcome"], conn.close["closed_by"]) == ("fin", "both")
-    assert (conn.close["bytes_sent"], conn.close["bytes_received"]) == (100, 100)
+    for addr in ADDRS.values():
+        sock = netns.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+        sock.bind((addr, 5001))
+        sock.connect((addr, 5001))
+        sock.sendall(b"x" * 100)
+        assert len(sock.recv(1000)) == 100
+        sock.close()
+    tracer.wait_for("close", 2)
+    records = tracer.stop()
+    for family in ADDRS:
+        conn = records.conn(family=family)
+        assert (conn.open["outcome"], conn.open["role"]) == ("established", "both")
+        assert (conn.open["lport"], conn.open["rport"]) == (5001, 5001)
+        assert (conn.close["outcome"], conn.close["closed_by"]) == ("fin", "both")
+        assert (conn.close["bytes_sent"], conn.close["bytes_received"]) == (100, 100)
 
 
 # --- no request, or one of another kind --------------------------------------------------------------------
 
-@ADDRS
-def test_fastopen(netns, trace, addr):
+def test_fastopen(netns, trace):
     """Data in the SYN, no cookie needed: both ends are flagged."""
     netns.sysctl("ipv4/tcp_fastopen", 0x607)
     tracer = trace(netns)
-    with netns.listen(addr) as listener:
-        client = netns.socket(listener.family)
-        client.sendto(b"x" * 100, MSG_FASTOPEN, listener.getsockname())
-        server = listener.accept()[0]
-    assert len(server.recv(1000)) == 100
-    client.close()
-    server.close()
-    tracer.wait_for("close", 2)
+    for addr in ADDRS.values():
+        with netns.listen(addr) as listener:
+            client = netns.socket(listener.family)
+            client.sendto(b"x" * 100, MSG_FASTOPEN, listener.getsockname())
+            server = listener.accept()[0]
+        assert len(server.recv(1000)) == 100
+        client.close()
+        server.close()
+    tracer.wait_for("close", 4)
     records = tracer.stop()
-    for role in ("client", "server"):
-        conn = records.conn(role=role)
-        assert conn.open["outcome"] == "established"
-        assert "fastopen" in conn.open["flags"] and "syncookie" not in conn.open["flags"], conn.open
-        assert conn.open["handshake_ns"] is not None
-        assert conn.close["owner"]["pid"] == os.getpid()
-    assert records.conn(role="client").close["bytes_sent"] == 100
-    assert records.conn(role="server").close["bytes_received"] == 100
+    for family in ADDRS:
+        client, server = (records.conn(role=role, family=family) for role in ("client", "server"))
+        for conn in (client, server):
+            assert conn.open["outcome"] == "established" and conn.open["handshake_ns"] is not None
+            assert "fastopen" in conn.open["flags"] and "syncookie" not in conn.open["flags"], conn.open
+            assert conn.close["owner"]["pid"] == os.getpid()
+        assert client.close["bytes_sent"] == server.close["bytes_received"] == 100
 
 
 @VERSIONS
@@ -146,33 +148,35 @@ def test_fastopen_is_accepted_before_established(pair, wire, trace, version):
     assert near(stages["accept_ns"], 0) and near(stages["established_ns"], watch.ns("syn", "established"))
 
 
-@ADDRS
-def test_fastopen_listener_without_fastopen(netns, trace, addr):
+def dial_both(netns, tracer):
+    """The records of a connection by IPv4 and one by IPv6."""
+    for addr in ADDRS.values():
+        for sock in dial(netns, netns, addr):
+            sock.close()
+    tracer.wait_for("close", 4)
+    return tracer.stop()
+
+
+def test_fastopen_listener_without_fastopen(netns, trace):
     """A plain client of a TCP Fast Open listener is a plain connection."""
     netns.sysctl("ipv4/tcp_fastopen", 0x607)
-    tracer = trace(netns)
-    for sock in dial(netns, netns, addr):
-        sock.close()
-    tracer.wait_for("close", 2)
-    for conn in tracer.stop().conns():
+    conns = dial_both(netns, trace(netns)).conns()
+    assert len(conns) == 4
+    for conn in conns:
         assert not {"fastopen", "syncookie"} & set(conn.open["flags"]), conn.open
         assert conn.open["handshake_ns"] is not None
 
 
-@ADDRS
-def test_syncookies(netns, trace, addr):
+def test_syncookies(netns, trace):
     """The server forgot the SYN: it has no handshake time, and says why. The client has one."""
     netns.sysctl("ipv4/tcp_syncookies", 2)
-    tracer = trace(netns)
-    for sock in dial(netns, netns, addr):
-        sock.close()
-    tracer.wait_for("close", 2)
-    records = tracer.stop()
-    client, server = (records.conn(role=role) for role in ("client", "server"))
-    assert client.open["handshake_ns"] and "syncookie" not in client.open["flags"]
-    assert server.open["handshake_ns"] is None and "syncookie" in server.open["flags"]
-    assert server.open["outcome"] == "established" and server.close["outcome"] == "fin"
-    assert server.close["life_ns"] is not None and server.close["owner"]["pid"] == os.getpid()
+    records = dial_both(netns, trace(netns))
+    for family in ADDRS:
+        client, server = (records.conn(role=role, family=family) for role in ("client", "server"))
+        assert client.open["handshake_ns"] and "syncookie" not in client.open["flags"]
+        assert server.open["handshake_ns"] is None and "syncookie" in server.open["flags"]
+        assert server.open["outcome"] == "established" and server.close["outcome"] == "fin"
+        assert server.close["life_ns"] is not None and server.close["owner"]["pid"] == os.getpid()
 
 
 @VERSIONS
@@ -226,12 +230,13 @@ def test_mptcp(netns, trace):
 
 # --- whose connection: several listeners -------------------------------------------------------------------
 
-@ADDRS
+@pytest.mark.parametrize("addr", ADDRS.values())
 def test_reuseport(netns, trace, serve, load, addr):
     """Two processes listen at one port: each connection belongs to the one that accepted it."""
     tracer = trace(netns)
     servers = [serve(netns, "--port", 5001, "--addr", addr, "--reuseport", "--count", 0) for _ in range(2)]
-    lines = load(netns, "--connect", f"[{addr}]:5001" if ":" in addr else f"{addr}:5001", "--count", 30, "--close-first")
+    target = f"[{addr}]:5001" if ":" in addr else f"{addr}:5001"
+    lines = load(netns, "--connect", target, "--count", 30, "--close-first")
     tracer.wait_for("close", 60)
     conns = tracer.stop().conns(role="server")
     for server in servers:
@@ -243,101 +248,97 @@ def test_reuseport(netns, trace, serve, load, addr):
         assert "reuseport" in conn.open["flags"]
 
 
-def two_listeners(pair, version, serve):
-    """One listener, then a process that listens at the same port and can take over from it."""
-    if not os.path.exists("/proc/sys/net/ipv4/tcp_migrate_req"):
-        pytest.skip("no net.ipv4.tcp_migrate_req in this kernel (since 5.14)")
+class Heritage:
+    """A listener that is closed at some moment, and a process that listens at the same port from another one on."""
+
+    def __init__(self, pair, serve, version, port):
+        self.listener = pair.server.socket(socket.AF_INET6 if version == 6 else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.listener.bind((SERVERS[version], port))
+        self.listener.listen()
+        self.serve = lambda: serve(pair.server, "--port", port, "--addr", SERVERS[version], "--reuseport", "--count", 0)
+
+    def pass_on(self):
+        heir = self.serve()
+        self.listener.close()
+        return heir
+
+
+@VERSIONS
+def test_migration(pair, wire, trace, serve, version):
+    """
+    The listener is closed while a request waits, whose final ACK comes before or after the request's timer, or while a
+    child waits in its accept queue: another's process gets them.
+    """
+    if " reuseport_migrate_sock\n" not in Path("/proc/kallsyms").read_text(encoding="ascii"):
+        pytest.skip("this kernel does not migrate requests (since 5.14; 5.10 has only the sysctl)")
     pair.server.sysctl("ipv4/tcp_migrate_req", 1)
-    listener = pair.server.socket(socket.AF_INET6 if version == 6 else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind((SERVERS[version], 5001))
-    listener.listen()
-    return listener, lambda: serve(pair.server, "--port", 5001, "--addr", SERVERS[version], "--reuseport", "--count", 0)
-
-
-@VERSIONS
-@pytest.mark.parametrize("when", ["ack", "timer"])
-def test_request_migrates(pair, wire, trace, serve, version, when):
-    """Its listener is closed while the request waits: another takes it over, at the final ACK or at its timer."""
-    listener, heir = two_listeners(pair, version, serve)
     tracer, watch = trace(pair.server), Stopwatch()
-    peer = wire.client_of(listener)
-    watch.mark("syn")
-    peer.request()
-    server = heir()
-    listener.close()
-    if when == "timer":
-        peer.expect(SYN | ACK)
-    pause(watch, "established")
-    peer.send(ACK)
-    tracer.wait_for("accept")
-    conn = tracer.stop().conn()
-    assert (conn.open["outcome"], conn.open["role"]) == ("established", "server")
-    assert "migrated" in conn.open["flags"]
-    assert near(conn.open["handshake_ns"], watch.ns("syn", "established"))
-    assert conn.open["synack_retrans"] == (when == "timer")
-    assert conn.accept["owner"]["pid"] == server.pid and conn.accept["owner"]["source"] == "accept"
-
-
-@VERSIONS
-def test_child_migrates(pair, wire, trace, serve, version):
-    """It waits in the accept queue of a listener that is closed: another's process accepts it."""
-    listener, heir = two_listeners(pair, version, serve)
-    tracer, watch = trace(pair.server), Stopwatch()
-    wire.client_of(listener).establish()
-    watch.mark("established")
-    server = heir()
-    pause(watch, "accept")
-    listener.close()
-    tracer.wait_for("accept")
-    conn = tracer.stop().conn()
-    assert conn.open["outcome"] == "established" and not conn.close
-    assert conn.accept["owner"]["pid"] == server.pid
-    assert near(conn.accept["accept_wait_ns"], watch.ns("established", "accept"))
+    cases = {name: Heritage(pair, serve, version, 5001 + nth) for nth, name in enumerate(("ack", "timer", "child"))}
+    peers = {name: wire.client_of(case.listener) for name, case in cases.items()}
+    for name, peer in peers.items():
+        watch.mark(f"{name} syn")
+        peer.request()
+    peers["child"].send(ACK)
+    watch.mark("child established")
+    heirs = {}
+    for name in ("ack", "child", "timer"):
+        heirs[name] = cases[name].pass_on()
+        watch.mark(f"{name} passed on")
+        if name == "ack":
+            peers[name].send(ACK)
+            watch.mark("ack established")
+    peers["timer"].expect(SYN | ACK)
+    pause(watch, "timer established")
+    peers["timer"].send(ACK)
+    tracer.wait_for("accept", 3)
+    records = tracer.stop()
+    assert not records.of("close")
+    for name, peer in peers.items():
+        conn = records.conn(rport=peer.here[1])
+        assert (conn.open["outcome"], conn.open["role"]) == ("established", "server")
+        assert ("migrated" in conn.open["flags"]) == (name != "child"), (name, conn.open)
+        assert near(conn.open["handshake_ns"], watch.ns(f"{name} syn", f"{name} established"), 2 * settings.SLACK_NS)
+        assert conn.open["synack_retrans"] == (name == "timer")
+        assert (conn.accept["owner"]["pid"], conn.accept["owner"]["source"]) == (heirs[name].pid, "accept")
+    accept = records.conn(rport=peers["child"].here[1]).accept
+    assert near(accept["accept_wait_ns"], watch.ns("child established", "child passed on"), 2 * settings.SLACK_NS)
 
 
 # --- requests that die -------------------------------------------------------------------------------------
 
-@VERSIONS
-@pytest.mark.parametrize("retries", [0, 1])
-def test_synack_timed_out(pair, wire, trace, version, retries):
-    pair.server.sysctl("ipv4/tcp_synack_retries", retries)
-    tracer = trace(pair.server)
-    with listen_at(pair, version) as listener:
-        wire.client_of(listener).request()
-        record = one_open(tracer, outcome="synack_timed_out", role="server", handshake_ns=None, synack_retrans=retries)
-    assert near(record["attempt_ns"], (1000, 3000)[retries] * MS, slack=100 * MS), record["attempt_ns"]
+def die_unanswered(pair, wire, version, watch, retries):
+    """No ACK to any SYN-ACK."""
+    listener = listen_at(pair, version)
+    if retries:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, retries)
+    peer = wire.client_of(listener)
+    peer.request()
+    return listener, peer
 
 
-@VERSIONS
-def test_request_reset(pair, wire, trace, version):
-    tracer, watch = trace(pair.server), Stopwatch()
-    with listen_at(pair, version) as listener:
-        peer = wire.client_of(listener)
-        watch.mark("syn")
-        peer.request()
-        pause(watch, "reset")
-        peer.send(RST)
-        record = one_open(tracer, outcome="reset", role="server", handshake_ns=None, rport=peer.here[1])
-    assert near(record["attempt_ns"], watch.ns("syn", "reset"))
-    assert record["backlog"] == {"len": None, "max": None} or record["backlog"]["max"] == 128
-
-
-@VERSIONS
-def test_listener_closed_with_request(pair, wire, trace, version):
-    tracer, watch = trace(pair.server), Stopwatch()
+def die_reset(pair, wire, version, watch):
     listener = listen_at(pair, version)
     peer = wire.client_of(listener)
-    watch.mark("syn")
+    watch.mark(f"syn {version}")
     peer.request()
-    pause(watch, "closed")
+    pause(watch, f"reset {version}")
+    peer.send(RST)
+    return listener, peer
+
+
+def die_with_listener(pair, wire, version, watch):
+    """It is found out by the request's timer."""
+    listener = listen_at(pair, version)
+    peer = wire.client_of(listener)
+    peer.request()
     listener.close()
-    record = one_open(tracer, outcome="aborted", role="server", handshake_ns=None, rport=peer.here[1])
-    assert record["attempt_ns"] >= watch.ns("syn", "closed") - settings.SLACK_NS  # when its timer finds out
+    return listener, peer
 
 
-def overflow(pair, wire, version):
-    """Room for three children, two are there. Two clients' SYNs have been answered, the first one's ACK takes the rest."""
+def die_of_overflow(pair, wire, version, watch, abort):
+    """Room for three children, two are there. Of two clients with SYN-ACKs the first one's ACK takes the rest."""
+    pair.server.sysctl("ipv4/tcp_abort_on_overflow", int(abort))
     listener = listen_at(pair, version, backlog=2)
     for _ in range(2):
         wire.client_of(listener).establish()
@@ -346,26 +347,41 @@ def overflow(pair, wire, version):
         peer.request()
     for peer in peers:
         peer.send(ACK)
-    return listener, peers
-
-
-@VERSIONS
-@pytest.mark.parametrize("abort", [False, True])
-def test_overflow_at_the_ack(pair, wire, trace, version, abort):
-    """Nobody accepts. The second child finds no room: its request times out, or a RST is sent at once."""
-    pair.server.sysctl("ipv4/tcp_synack_retries", 0)
-    pair.server.sysctl("ipv4/tcp_abort_on_overflow", int(abort))
-    tracer = trace(pair.server)
-    listener, (first, second) = overflow(pair, wire, version)
     if abort:
-        second.expect(RST)
-    tracer.wait_for("open", 4)
+        peers[1].expect(RST)
+    return listener, peers[1]
+
+
+def test_requests_that_die(pair, wire, trace):
+    """Each in its way, v4 and v6, all at once: most take a timer of a second."""
+    cases = {  # how: outcome, SYN-ACKs sent again, after ms
+        "unanswered": ("synack_timed_out", 0, 1000), "unanswered twice": ("synack_timed_out", 1, 3000),
+        "reset": ("reset", 0, None), "listener": ("aborted", 0, 1000), "overflow": ("overflow", 0, 1000),
+        "overflow, abort": ("overflow", 0, 0),
+    }
+    pair.server.sysctl("ipv4/tcp_synack_retries", 0)
+    tracer, watch = trace(pair.server), Stopwatch()
+    made = {}
+    for version in (4, 6):
+        args = pair, wire, version, watch
+        made.update({("unanswered", version): die_unanswered(*args, retries=0),
+                     ("unanswered twice", version): die_unanswered(*args, retries=1),
+                     ("reset", version): die_reset(*args), ("listener", version): die_with_listener(*args),
+                     ("overflow, abort", version): die_of_overflow(*args, abort=True),
+                     ("overflow", version): die_of_overflow(*args, abort=False)})
+    tracer.wait_for("open", 24, timeout=8)
     records = tracer.stop()
-    listener.close()
-    assert records.conn(rport=first.here[1]).open["outcome"] == "established"
-    record = records.conn(rport=second.here[1]).open
-    assert (record["outcome"], record["role"], record["handshake_ns"]) == ("overflow", "server", None)
-    assert near(record["attempt_ns"], 0 if abort else 1000 * MS, slack=100 * MS)
+    assert len(records.of("open", outcome="established")) == 2 * 2 * 3
+    for (how, version), (listener, peer) in made.items():
+        listener.close()
+        outcome, retrans, ms = cases[how]
+        record = records.conn(rport=peer.here[1]).open
+        assert (record["outcome"], record["role"], record["handshake_ns"]) == (outcome, "server", None), (how, record)
+        assert (record["raddr"], record["synack_retrans"]) == (peer.here[0], retrans), (how, record)
+        if ms is None:
+            assert near(record["attempt_ns"], watch.ns(f"syn {version}", f"reset {version}")), (how, record)
+        else:
+            assert near(record["attempt_ns"], ms * MS, max(100 * MS, 4 * settings.SLACK_NS)), (how, record)
 
 
 @VERSIONS
@@ -389,14 +405,13 @@ def test_syn_dropped(pair, wire, trace, version):
     assert len(records.of("open")) == 3
 
 
-@ADDRS
-def test_backlog(netns, trace, addr):
+def test_backlog(netns, trace):
     """How many wait for accept() when a child comes to the queue."""
-    tracer = trace(netns)
-    with netns.listen(addr, backlog=5) as listener:
-        clients = [netns.connect(addr, listener.getsockname()[1]) for _ in range(4)]
-        tracer.wait_for("open", 8)
-        records = tracer.stop()
-    ports = [client.getsockname()[1] for client in clients]
-    found = {r["rport"]: r["backlog"] for r in records.of("open", role="server")}
-    assert [found[port] for port in ports] == [{"len": n, "max": 5} for n in range(4)]
+    tracer, ports = trace(netns), []
+    for addr in ADDRS.values():
+        with netns.listen(addr, backlog=5) as listener:
+            clients = [netns.connect(addr, listener.getsockname()[1]) for _ in range(4)]
+            ports += [client.getsockname()[1] for client in clients]
+    tracer.wait_for("open", 16)
+    found = {r["rport"]: r["backlog"] for r in tracer.stop().of("open", role="server")}
+    assert [found[port] for port in ports] == [{"len": n, "max": 5} for n in range(4)] * 2

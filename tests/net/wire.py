@@ -15,7 +15,7 @@ from capture import ACK, FIN, RST, SYN, parse_segment
 from netns import Pair
 from process import wait_until
 
-HOSTS = {4: "10.9.0.9", 6: "fd09::9"}
+HOSTS = {4: Pair.nobody4, 6: Pair.nobody6}
 SERVERS = {4: Pair.server4, 6: Pair.server6}
 _ETH_P = {4: 0x0800, 6: 0x86DD}
 _ports = itertools.count(20000)
@@ -33,7 +33,6 @@ class Wire:
 
     def __init__(self, pair):
         self.pair = pair
-        self.mac = {"client": pair.mac(pair.client), "server": pair.mac(pair.server)}
         self.sockets = {}
         with pair.client.entered():
             for version in HOSTS:
@@ -41,8 +40,6 @@ class Wire:
                 sock.bind((pair.dev, _ETH_P[version]))
                 sock.setblocking(False)
                 self.sockets[version] = sock
-        for host in HOSTS.values():
-            pair.neighbour(pair.server, host, self.mac["client"])
         self.seen = []  # segments from the server's side, in order
 
     def close(self):
@@ -50,7 +47,7 @@ class Wire:
             sock.close()
 
     def send(self, version, packet):
-        mac = bytes.fromhex(self.mac["server"].replace(":", ""))
+        mac = bytes.fromhex(self.pair.server_mac.replace(":", ""))
         self.sockets[version].sendto(packet, (self.pair.dev, _ETH_P[version], 0, 0, mac))
 
     def poll(self):
@@ -113,7 +110,7 @@ class Peer:
         self.wire.send(self.version, packet)
 
     def expect(self, flags, timeout=None):
-        """The next segment with at least these flags; what comes before it is passed over. All of it is acknowledged."""
+        """The next segment with at least these flags. What comes before is passed over; what we send next acks it."""
         found = None
 
         def is_there():
