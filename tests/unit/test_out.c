@@ -174,7 +174,7 @@ static void test_without_duration(void **state)
 		{"\"outcome\":null,\"closed_by\":null,\"rst_reason\":null,\"rst_reason_derived\":false,",
 		 "\"rst_reason\":\"tcp_abort_on_linger\",\"rst_reason_derived\":true,",
 		 "\"time_wait_ns\":null,\"end\":\"overflow\","},
-		{" 443   -            -       sent=0 received=0\n",
+		{" 443   -            -       received=0\n",
 		 " 443   reset_local  -       by=local life=2.00us sent=0 received=0 "
 		 "reason=tcp_abort_on_linger\n",
 		 " 443   overflow     -       -\n"},

@@ -475,7 +475,7 @@ static void test_close_end_missed(void **state)
 	assert_int_equal(r.outcome, SF_OUT_NONE);
 	assert_int_equal(r.time_wait, -1);
 	assert_int_equal(r.closed_by, REC_SIDE_LOCAL);
-	assert_true(r.bytes_sent == 12);
+	assert_true(r.bytes_sent == NA); /* whether our FIN is among them is not known either */
 }
 
 /* As wide as its field: a reason must not be cut to a byte, and derived is told apart from said. */
