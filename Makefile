@@ -97,23 +97,36 @@ $(O)/tests/peer: tests/net/peer.c
 
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-vm accuracy run
+.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
 
-test: deps-test all unit sanitized $(O)/tests/peer ## install what the tests need, build, run unit and connection tests
+# What installs comes first and alone: with -j, too, and before make looks for what it installed.
+SUB := $(Q)$(MAKE) --no-print-directory
+BUILT_FOR_NET := all $(O)/tests/peer
+
+test: ## install what the tests need, build, run unit and connection tests
+	$(SUB) deps-test
+	$(SUB) $(BUILT_FOR_NET) unit sanitized
 	$(Q)$(PYTHON) tests/run.py --build $(O) unit net
 test-unit: unit sanitized ## only the unit tests, plain and with ASan and UBSan
 	$(Q)$(PYTHON) tests/run.py --build $(O) unit
-test-net: all $(O)/tests/peer ## only the connection tests, on the running kernel
+test-net: $(BUILT_FOR_NET) ## only the connection tests, on the running kernel
 	$(Q)$(PYTHON) tests/run.py --build $(O) net
-test-vm: deps-vm all static $(O)/tests/peer ## the connection tests on other kernels, in QEMU, once per tier
+test-vm: ## the connection tests on other kernels, in QEMU, once per tier
+	$(SUB) deps-vm
+	$(SUB) $(BUILT_FOR_NET) static
 	$(Q)$(PYTHON) tests/run.py --build $(O) vm
-test-all: deps-test deps-vm all static unit sanitized $(O)/tests/peer ## all of these
+test-all: ## all of these
+	$(SUB) deps-test
+	$(SUB) deps-vm
+	$(SUB) $(BUILT_FOR_NET) static unit sanitized
 	$(Q)$(PYTHON) tests/run.py --build $(O) unit net vm
 
-run: deps all $(O)/tests/peer ## install what is needed, build, and show a small demonstration
+run: ## install what is needed, build, and show a small demonstration
+	$(SUB) deps
+	$(SUB) $(BUILT_FOR_NET)
 	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) tests/demo/demo.sh
 
 accuracy: all $(O)/tests/peer ## measure the times against a packet capture, into docs/COST.md
@@ -147,6 +160,8 @@ check-layers:
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(O)/synfin $(DESTDIR)$(PREFIX)/sbin/synfin
 	install -D -m 644 docs/synfin.8 $(DESTDIR)$(PREFIX)/share/man/man8/synfin.8
+	install -D -m 644 contrib/completion/synfin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synfin
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/synfin README.md NEWS LICENSE docs/RECORDS.md docs/INTERNALS.md docs/COST.md
 
 # --- what is needed, from the distribution ---
 BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev iproute2

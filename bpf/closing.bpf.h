@@ -29,6 +29,8 @@ static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outco
 	if (c->flags & SF_F_PENDING)
 		return;
 	count(SF_CNT_ENDED);
+	if (c->source == SF_SRC_NONE)
+		lose(SF_LOST_UNATTRIBUTED);
 	emit_stage(c, SF_ST_END, ts);
 	emit(c, SF_EV_CLOSE, outcome, ts);
 }

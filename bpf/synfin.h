@@ -209,7 +209,7 @@ enum sf_lost {
 	SF_LOST_DROPPED = 0,	  /* the ring buffer was full: a record was not written */
 	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen (hook skipped by the kernel) */
 	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
-	SF_LOST_UNATTRIBUTED = 3, /* accepted by a task that could not be told */
+	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and nothing told whose it was */
 	__SF_LOST_MAX
 };
 

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "cmd/child.h"
+#include "kernel/pidns.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
 
@@ -210,6 +211,18 @@ static int open_signals(struct session *s)
 	return s->signals < 0 ? -errno : 0;
 }
 
+/* The kernel side knows tasks by their PIDs in the initial namespace; elsewhere a filter by PID would match strangers. */
+static bool can_tell_pids(const struct options *opts)
+{
+	if (pidns__is_initial() || (!opts->filter.pid_cnt && !opts->cmd))
+		return true;
+	log__error("%s needs the host's PIDs, and synfin runs in a PID namespace of its own: run it outside, "
+		   "or filter "
+		   "by --comm, --netns or ports",
+		   opts->cmd ? "a command" : "--pid");
+	return false;
+}
+
 static int start(struct session *s, session_out_fn make_out)
 {
 	struct filter filter = s->opts->filter;
@@ -279,8 +292,11 @@ static int exit_status(const struct session *s, int err)
 int session__run(const struct options *opts, session_out_fn make_out)
 {
 	struct session s = {.opts = opts, .signals = -1};
-	int err = start(&s, make_out), status;
+	int err, status;
 
+	if (!can_tell_pids(opts))
+		return EXIT_UNABLE;
+	err = start(&s, make_out);
 	if (err) {
 		status = exit_status(&s, err);
 		child__end(&s.child);

@@ -99,6 +99,15 @@ def test_no_btf():
     check_complaint(result.stderr, "BTF")
 
 
+@pytest.mark.parametrize("args", [["-p", "1"], ["--", "true"]])
+def test_own_pid_namespace(args):
+    """PIDs from in there are not those that the kernel side sees: a stranger's connections would match."""
+    result = subprocess.run(["unshare", "-p", "-f", "--mount-proc", settings.SYNFIN, "trace", *tier_args(), *args],
+                            capture_output=True, text=True, timeout=settings.PATIENCE, check=False)
+    assert result.returncode == NOT_ABLE, result
+    check_complaint(result.stderr, "PID namespace")
+
+
 def run_with_traffic(netns, spawn, *args, stdout="", command="trace"):
     """synfin under a shell that redirects its stdout, with connections until it gives up by itself."""
     argv = [settings.SYNFIN, command, *tier_args(), "--netns", netns.path, *args]

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "kernel/pidns.h"
+
+#include <sys/stat.h>
+
+#define PROC_PID_INIT_INO 0xeffffffcU /* include/linux/proc_ns.h: fixed for the first PID namespace */
+
+bool pidns__is_initial(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == PROC_PID_INIT_INO;
+}
