@@ -103,7 +103,7 @@ sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
 
 # What installs comes first and alone: with -j, too, and before make looks for what it installed.
-SUB := $(Q)$(MAKE) --no-print-directory
+SUB := +$(Q)$(MAKE) --no-print-directory
 BUILT_FOR_NET := all $(O)/tests/peer
 
 test: ## install what the tests need, build, run unit and connection tests
