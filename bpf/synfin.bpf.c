@@ -389,6 +389,38 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 	return 0;
 }
 
+/* --- who listened before we came ----------------------------------------------------------------------- */
+
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+
+/* Every open file of every task; the first task found with a listener is taken for its owner. */
+SEC("?iter/task_file")
+int sf_owners(struct bpf_iter__task_file *ctx)
+{
+	struct sf_owner o = {.source = SF_SRC_ITERATOR};
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	__u64 key;
+
+	if (!task || !file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
+	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+		return 0;
+	o.pid = BPF_CORE_READ(task, tgid);
+	o.tid = BPF_CORE_READ(task, pid);
+	o.uid = BPF_CORE_READ(task, cred, uid.val);
+	BPF_CORE_READ_INTO(&o.comm, task, comm);
+	key = (__u64)sk;
+	bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
+	return 0;
+}
+
 /* --- the process tree of `trace -- CMD` ---------------------------------------------------------------- */
 
 SEC("?tp_btf/sched_process_fork")

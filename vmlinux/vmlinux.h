@@ -251,7 +251,12 @@ struct tcphdr {
 	__u16 rst : 1;
 };
 
+struct inode {
+	unsigned short i_mode;
+};
+
 struct file {
+	struct inode *f_inode;
 	void *private_data;
 };
 
@@ -268,9 +273,19 @@ struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */
 };
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	char comm[16];
+	const struct cred *cred;
 	struct files_struct *files;
 	struct signal_struct *signal;
 };
@@ -284,6 +299,11 @@ struct socket {
 /* Since 6.10 the second and last argument of inet_csk_accept() (commit 92ef0fd55ac8). */
 struct proto_accept_arg {
 	int flags;
+};
+
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
 };
 
 /* What the kernel writes ahead of a classic syscalls:sys_exit_* record. */

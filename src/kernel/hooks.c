@@ -27,162 +27,133 @@ int tier__parse(const char *text, enum tier *ret_tier)
 	return -EINVAL;
 }
 
-/* clang-format off: a table */
-#define FULL(name_, ...)                                                   \
-	{                                                                  \
-		.name = name_, .tier = TIER_FULL, .progs = { __VA_ARGS__ } \
-	}
-#define KPROBE(name_, ...)                                                   \
-	{                                                                    \
-		.name = name_, .tier = TIER_KPROBE, .progs = { __VA_ARGS__ } \
-	}
-#define TRACEPOINT(name_, ...)                                                   \
-	{                                                                        \
-		.name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ } \
-	}
+/* One way each, by the tier it belongs to. */
+/* clang-format off */
+#define FULL(name_, ...)       { .name = name_, .tier = TIER_FULL, .progs = { __VA_ARGS__ } }
+#define KPROBE(name_, ...)     { .name = name_, .tier = TIER_KPROBE, .progs = { __VA_ARGS__ } }
+#define TRACEPOINT(name_, ...) { .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ } }
 /* Only where the tracepoint passes so many arguments. */
-#define TRACEPOINT_ARGS(name_, args, prog)                                                \
-	{                                                                                 \
-		.name = name_, .tier = TIER_TRACEPOINT, .progs = {prog}, .min_args = args \
-	}
+#define TRACEPOINT_ARGS(name_, args, ...) \
+	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ }, .min_args = (args) }
 
 #define TIMERS TRACEPOINT("timers", "sf_tm_start", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
 
-const struct hook hooks[__HOOK_MAX] =
-	{
-		[HOOK_STATE] =
-			{
-				.name = "state",
-				.measures = "every change of a socket's state",
-				.lost = "everything",
-				.required = true,
-				.variants = {TRACEPOINT("tp_btf", "sf_state", "sf_state_again")},
-			},
-		[HOOK_DESTROY] =
-			{
-				.name = "destroy",
-				.measures = "the end of a socket",
-				.lost = "everything: a recycled socket could inherit",
-				.required = true,
-				.variants = {TRACEPOINT("tp_btf", "sf_destroy")},
-			},
-		[HOOK_RST_IN] =
-			{
-				.name = "rst-in",
-				.measures = "resets received",
-				.lost = "a reset received is told by the socket's error alone",
-				.variants = {TRACEPOINT("tp_btf", "sf_rst_in")},
-			},
-		[HOOK_RST_OUT] =
-			{
-				.name = "rst-out",
-				.measures = "resets sent, and why",
-				.lost = "resets sent show as aborted",
-				.variants =
-					{
-						TRACEPOINT_ARGS("tp_btf", 3, "sf_rst_out_why"),
-						TRACEPOINT("tp_btf without reason", "sf_rst_out"),
-					},
-			},
-		[HOOK_RETRANS] =
-			{
-				.name = "retransmit",
-				.measures = "SYN and FIN segments sent again",
-				.lost = "syn_retrans, fin_retrans",
-				.variants =
-					{
-						TRACEPOINT_ARGS("tp_btf", 3, "sf_retrans_err"),
-						TRACEPOINT("tp_btf without error", "sf_retrans"),
-					},
-			},
-		[HOOK_SYNACK_RETRANS] =
-			{
-				.name = "synack-retransmit",
-				.measures = "SYN-ACK segments sent again",
-				.lost = "synack_retrans",
-				.variants = {TRACEPOINT("tp_btf", "sf_synack_again")},
-			},
-		[HOOK_REQUEST] =
-			{
-				.name = "request",
-				.measures = "a server's SYN, its SYN-ACK, requests that die",
-				.lost = "a server's handshake_ns and its failed handshakes",
-				.variants =
-					{
-						FULL("fentry", "sf_req_fe", "sf_child_fe", "sf_req_end4_fe",
-						     "sf_req_end6_fe"),
-						KPROBE("kprobe", "sf_req_kp", "sf_child_kp", "sf_req_end4_kp",
-						       "sf_req_end6_kp"),
-						TIMERS,
-					},
-			},
-		[HOOK_SYN] =
-			{
-				.name = "syn",
-				.measures = "SYNs for which a queue has no room",
-				.lost = "outcome syn_dropped: the listener's drops (ss -m, d) count them",
-				.variants = {FULL("fentry", "sf_syn_fe"), KPROBE("kprobe", "sf_syn_kp")},
-			},
-		[HOOK_MIGRATE] =
-			{
-				.name = "migrate",
-				.measures = "requests that go over to another listener",
-				.lost = "handshake_ns of migrated requests (net.ipv4.tcp_migrate_req)",
-				.variants =
-					{
-						FULL("fexit", "sf_move_fx"),
-						KPROBE("kprobe and kretprobe", "sf_move_kp", "sf_move_kr"),
-						TIMERS,
-					},
-			},
-		[HOOK_TIME_WAIT] =
-			{
-				.name = "time-wait",
-				.measures = "FIN_WAIT2 of closed sockets, TIME_WAIT and its end",
-				.lost = "the end of an active close: fin_wait2_ns, close_ns and life_ns are "
-					"lower bounds",
-				.variants =
-					{
-						FULL("fentry", "sf_tws_fe", "sf_tw_end_fe"),
-						FULL("fentry", "sf_tw_fe", "sf_tw_end_fe"),
-						KPROBE("kprobe", "sf_tws_kp", "sf_tw_end_kp"),
-						KPROBE("kprobe", "sf_tw_kp", "sf_tw_end_kp"),
-						TIMERS,
-					},
-			},
-		[HOOK_TW_SEGMENT] =
-			{
-				.name = "time-wait-segment",
-				.measures = "the peer's FIN after the socket is closed, and what ends a "
-					    "TIME_WAIT early",
-				.lost = "most ends of an active close",
-				.variants =
-					{
-						FULL("fentry", "sf_tw_set_fe", "sf_tw_seg_fe"),
-						KPROBE("kprobe", "sf_tw_set_kp", "sf_tw_seg_kp"),
-						TRACEPOINT_ARGS("kfree_skb", 4, "sf_tw_skb"),
-						TRACEPOINT("kfree_skb by header", "sf_tw_header"),
-					},
-			},
-		[HOOK_ACCEPT] =
-			{
-				.name = "accept",
-				.measures = "accept(): who took the connection, and how long it waited",
-				.lost = "accept_wait_ns; a server's connection shows the listener's owner",
-				.variants =
-					{
-						FULL("fexit", "sf_accept_fx"),
-						KPROBE("kprobe", "sf_accept_kp"),
-						KPROBE("kretprobe", "sf_accept_kr"),
-						TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
-					},
-			},
-		[HOOK_TREE] =
-			{
-				.name = "tree",
-				.measures = "children of a traced command",
-				.lost = "trace -- CMD",
-				.variants = {TRACEPOINT("tp_btf", "sf_fork", "sf_exit")},
-			},
+const struct hook hooks[__HOOK_MAX] = {
+	[HOOK_STATE] = {
+		.name = "state",
+		.measures = "every change of a socket's state",
+		.lost = "everything",
+		.required = true,
+		.variants = { TRACEPOINT("tp_btf", "sf_state", "sf_state_again") },
+	},
+	[HOOK_DESTROY] = {
+		.name = "destroy",
+		.measures = "the end of a socket",
+		.lost = "everything: a recycled socket could inherit",
+		.required = true,
+		.variants = { TRACEPOINT("tp_btf", "sf_destroy") },
+	},
+	[HOOK_RST_IN] = {
+		.name = "rst-in",
+		.measures = "resets received",
+		.lost = "a reset received is told by the socket's error alone",
+		.variants = { TRACEPOINT("tp_btf", "sf_rst_in") },
+	},
+	[HOOK_RST_OUT] = {
+		.name = "rst-out",
+		.measures = "resets sent, and why",
+		.lost = "resets sent show as aborted",
+		.variants = {
+			TRACEPOINT_ARGS("tp_btf", 3, "sf_rst_out_why"),
+			TRACEPOINT("tp_btf without reason", "sf_rst_out"),
+		},
+	},
+	[HOOK_RETRANS] = {
+		.name = "retransmit",
+		.measures = "SYN and FIN segments sent again",
+		.lost = "syn_retrans, fin_retrans",
+		.variants = {
+			TRACEPOINT_ARGS("tp_btf", 3, "sf_retrans_err"),
+			TRACEPOINT("tp_btf without error", "sf_retrans"),
+		},
+	},
+	[HOOK_SYNACK_RETRANS] = {
+		.name = "synack-retransmit",
+		.measures = "SYN-ACK segments sent again",
+		.lost = "synack_retrans",
+		.variants = { TRACEPOINT("tp_btf", "sf_synack_again") },
+	},
+	[HOOK_REQUEST] = {
+		.name = "request",
+		.measures = "a server's SYN, its SYN-ACK, requests that die",
+		.lost = "a server's handshake_ns and its failed handshakes",
+		.variants = {
+			FULL("fentry", "sf_req_fe", "sf_child_fe", "sf_req_end4_fe", "sf_req_end6_fe"),
+			KPROBE("kprobe", "sf_req_kp", "sf_child_kp", "sf_req_end4_kp", "sf_req_end6_kp"),
+			TIMERS,
+		},
+	},
+	[HOOK_SYN] = {
+		.name = "syn",
+		.measures = "SYNs for which a queue has no room",
+		.lost = "outcome syn_dropped: the listener's drops (ss -m, d) count them",
+		.variants = { FULL("fentry", "sf_syn_fe"), KPROBE("kprobe", "sf_syn_kp") },
+	},
+	[HOOK_MIGRATE] = {
+		.name = "migrate",
+		.measures = "requests that go over to another listener",
+		.lost = "handshake_ns of migrated requests (net.ipv4.tcp_migrate_req)",
+		.variants = {
+			FULL("fexit", "sf_move_fx"),
+			KPROBE("kprobe and kretprobe", "sf_move_kp", "sf_move_kr"),
+			TIMERS,
+		},
+	},
+	[HOOK_TIME_WAIT] = {
+		.name = "time-wait",
+		.measures = "FIN_WAIT2 of closed sockets, TIME_WAIT and its end",
+		.lost = "the end of an active close: fin_wait2_ns, close_ns and life_ns are lower bounds",
+		.variants = {
+			FULL("fentry", "sf_tws_fe", "sf_tw_end_fe"),
+			FULL("fentry", "sf_tw_fe", "sf_tw_end_fe"),
+			KPROBE("kprobe", "sf_tws_kp", "sf_tw_end_kp"),
+			KPROBE("kprobe", "sf_tw_kp", "sf_tw_end_kp"),
+			TIMERS,
+		},
+	},
+	[HOOK_TW_SEGMENT] = {
+		.name = "time-wait-segment",
+		.measures = "the peer's FIN after the socket is closed, and what ends a TIME_WAIT early",
+		.lost = "most ends of an active close",
+		.variants = {
+			FULL("fentry", "sf_tw_set_fe", "sf_tw_seg_fe"),
+			KPROBE("kprobe", "sf_tw_set_kp", "sf_tw_seg_kp"),
+			TRACEPOINT_ARGS("kfree_skb", 4, "sf_tw_skb"),
+			TRACEPOINT("kfree_skb by header", "sf_tw_header"),
+		},
+	},
+	[HOOK_ACCEPT] = {
+		.name = "accept",
+		.measures = "accept(): who took the connection, and how long it waited",
+		.lost = "accept_wait_ns; a server's connection shows the listener's owner",
+		.variants = {
+			FULL("fexit", "sf_accept_fx"),
+			KPROBE("kprobe", "sf_accept_kp"),
+			KPROBE("kretprobe", "sf_accept_kr"),
+			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
+		},
+	},
+	[HOOK_OWNERS] = {
+		.name = "owners",
+		.measures = "who owns the listeners that were there before",
+		.lost = "the owner of a connection that such a listener has not given to accept() yet",
+		.variants = { TRACEPOINT("iter/task_file", "sf_owners") },
+	},
+	[HOOK_TREE] = {
+		.name = "tree",
+		.measures = "children of a traced command",
+		.lost = "trace -- CMD",
+		.variants = { TRACEPOINT("tp_btf", "sf_fork", "sf_exit") },
+	},
 };
 /* clang-format on */

@@ -183,6 +183,35 @@ static int attach_prog(struct tracer *t, struct bpf_program *prog)
 	return err;
 }
 
+static bool is_iterator(const struct bpf_program *prog)
+{
+	return strncmp(bpf_program__section_name(prog), "iter/", 5) == 0;
+}
+
+/* Runs the iterator over all tasks' files once; what it writes goes into the map of listeners. 0 or -errno. */
+static int find_owners(struct tracer *t)
+{
+	struct bpf_link *link = bpf_program__attach_iter(t->skel->progs.sf_owners, NULL);
+	char nothing[64];
+	ssize_t got;
+	int fd, err = 0;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0) {
+		err = fd;
+	} else {
+		do
+			got = read(fd, nothing, sizeof(nothing));
+		while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
+		err = got < 0 ? -errno : 0;
+		close(fd);
+	}
+	bpf_link__destroy(link);
+	return err;
+}
+
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
 {
 	for (int other = 0; other < (int)id; other++) {
@@ -204,7 +233,8 @@ static int attach(struct tracer *t, const char **ret_prog)
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++) {
 			int err;
 
-			if (attached_for_earlier_hook(t, id, v->progs[i]))
+			if (attached_for_earlier_hook(t, id, v->progs[i]) ||
+			    is_iterator(find_prog(t, v->progs[i])))
 				continue;
 			err = attach_prog(t, find_prog(t, v->progs[i]));
 			if (err) {
@@ -339,6 +369,11 @@ static int set_up(struct tracer *t)
 		return t->cpu_cnt;
 	t->per_cpu = calloc(t->cpu_cnt, sizeof(*t->per_cpu));
 	t->skel->bss->active = true;
+	err = t->choices[HOOK_OWNERS].variant ? find_owners(t) : 0;
+	if (err) {
+		log__debug("the owners of listeners cannot be found: %s", strerror(-err));
+		t->choices[HOOK_OWNERS].variant = NULL;
+	}
 	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
 	if (!t->per_cpu || !t->ring) {
 		log__error("cannot map the ring buffer: %s", strerror(errno));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Every filter against one table of connections built to differ: the exact set of ends comes out."""
+import os
 import subprocess
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -7,6 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 import settings
+from expect import check
 
 
 @dataclass(frozen=True)
@@ -138,3 +140,14 @@ def test_exact_set(name, table, trace):
     for record in records.of("close"):
         if end := table.find(record):
             assert (record["owner"]["pid"], record["owner"]["comm"]) == (end.pid, end.comm)
+
+
+def test_listener_older_than_the_tracer(netns, trace):
+    """Nobody accepts while it is traced; whose listener it is, is found among the files of the tasks."""
+    with netns.listen() as listener:
+        tracer = trace(netns, args=["-p", os.getpid(), "--role", "server"])
+        with netns.connect(*listener.getsockname()):
+            tracer.wait_for("open")
+            records = tracer.stop()
+    check(records.conn().open, outcome="established", role="server")
+    check(records.conn().open["owner"], pid=os.getpid(), source="iterator")
