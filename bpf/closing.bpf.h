@@ -227,13 +227,12 @@ static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old,
 	}
 }
 
-/* LAST_ACK>CLOSE because our FIN was acknowledged, not because of anything else. */
-static __always_inline bool is_last_ack(const struct sock *sk, const struct sf_conn *c, __u8 old)
+/* All that we sent, the FIN included. */
+static __always_inline bool all_acked(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
-	return old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) &&
-	       BPF_CORE_READ(tp, snd_una) == BPF_CORE_READ(tp, write_seq);
+	return BPF_CORE_READ(tp, snd_una) == BPF_CORE_READ(tp, write_seq);
 }
 
 /* FIN_WAIT2 or CLOSING is left: what the peer's FIN or the ACK of ours, which come with it, say. */
@@ -247,7 +246,7 @@ static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __
 
 static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
-	bool may_wait = old == TCP_FIN_WAIT2 || old == TCP_CLOSING;
+	bool may_wait = old == TCP_FIN_WAIT2 || (old == TCP_CLOSING && all_acked(sk));
 	const struct inet_timewait_sock *tw = may_wait && has_tw ? take_minisock(sk) : NULL;
 	bool last_ack;
 
@@ -257,7 +256,7 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 	}
 	begin_closing(c);
 	c->error = BPF_CORE_READ(sk, sk_err);
-	last_ack = is_last_ack(sk, c, old);
+	last_ack = old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) && all_acked(sk);
 	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))
 		complete_fins(sk, c, now);
 	else if (last_ack)
