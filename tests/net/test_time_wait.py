@@ -153,8 +153,12 @@ def test_runs_out(aged):
     """Last of all: what is left of its 60 s is waited for."""
     tracer, netns = aged
     tracer.wait_for("gone", timeout=80)
-    gone = tracer.stop().conn(role="client").gone
-    assert gone and gone["end"] == "timer"
-    assert 59_900 * MS < gone["time_wait_ns"] < 65_000 * MS, gone  # long timers of the kernel are coarse, and late
+    conns = tracer.stop().conns()
+    assert all(conn.gone for conn in conns if conn.close["time_wait"])
+    gones = [conn.gone for conn in conns if conn.gone]  # of both ends if the FINs crossed, as they may on a busy processor
+    assert gones
+    for gone in gones:
+        assert gone["end"] == "timer"
+        assert 59_900 * MS < gone["time_wait_ns"] < 65_000 * MS, gone  # long timers of the kernel are coarse, and late
     counters = netns.counters()
-    assert (counters["TW"], counters["alive_tw"]) == (1, 0)
+    assert (counters["TW"], counters["alive_tw"]) == (len(gones), 0)
