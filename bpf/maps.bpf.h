@@ -6,6 +6,9 @@
 #ifndef SYNFIN_MAPS_BPF_H
 #define SYNFIN_MAPS_BPF_H
 
+/* <linux/compiler.h> has it; libbpf's headers do not. */
+#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
 /* --- decided before load ------------------------------------------------------------------------------ */
 
 /* What the user asked for. */
@@ -124,7 +127,8 @@ struct sf_cpu {
 	__u64 migrating;	  /* request being cloned for another listener */
 	__u64 next_id;
 	__u64 next_client_id;
-	__u64 states_done; /* changes of state that sf_state has handled and sf_state_again not passed over yet */
+	__u64 changing; /* the last sock that sf_state has begun with, and its new state */
+	int changing_to;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

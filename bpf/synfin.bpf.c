@@ -112,21 +112,31 @@ static __always_inline bool is_tcp(const struct sock *sk)
 }
 
 /*
- * A program that is running on a CPU is not run again there (bpf_prog.active, 6.2, commit 05b24ff9b2cf): a softirq that
- * interrupts sf_state in a task would lose its own change of state, 1 in 100 under load. sf_state_again comes after it on the
- * same tracepoint and handles what was skipped: each run of sf_state leaves one mark, each run of sf_state_again takes one.
+ * A program that is running on a CPU is not run again there (bpf_prog.active, 6.2, commit 05b24ff9b2cf): what interrupts
+ * sf_state, a softirq or, where tracepoints can be preempted, another task, would lose its own change of state, 1 in 100 under
+ * load. So sf_state says which change it has begun, and sf_state_again, which comes after it on the same tracepoint, takes over
+ * any other.
  */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 {
 	struct sf_cpu *cpu = this_cpu();
 
-	if (!is_tcp(sk))
+	if (!cpu)
 		return 0;
-	on_state(sk, old, new);
-	if (cpu && active)
-		__sync_fetch_and_add(&cpu->states_done, 1);
+	WRITE_ONCE(cpu->changing, (__u64)sk);
+	WRITE_ONCE(cpu->changing_to, new);
+	if (is_tcp(sk))
+		on_state(sk, old, new);
 	return 0;
+}
+
+/* sf_state has handled it, but another change came in between, or the task came from another CPU. */
+static __always_inline bool is_known_change(struct sock *sk, int old, int new)
+{
+	const struct sf_conn *c = old == new ? NULL : conn_find(sk);
+
+	return c && c->state == new;
 }
 
 SEC("?tp_btf/inet_sock_set_state")
@@ -134,11 +144,9 @@ int BPF_PROG(sf_state_again, struct sock *sk, int old, int new)
 {
 	struct sf_cpu *cpu = this_cpu();
 
-	if (!cpu || !active || !is_tcp(sk))
+	if (!cpu || (cpu->changing == (__u64)sk && cpu->changing_to == new))
 		return 0;
-	if (cpu->states_done)
-		__sync_fetch_and_add(&cpu->states_done, -1);
-	else
+	if (is_tcp(sk) && !is_known_change(sk, old, new))
 		on_state(sk, old, new);
 	return 0;
 }
