@@ -14,7 +14,7 @@ static __always_inline void begin_closing(struct sf_conn *c)
 {
 	if (c->flags & SF_F_CLOSING)
 		return;
-	if (c->flags & SF_F_PENDING) {
+	if (c->flags & SF_F_PENDING && !(c->flags & SF_F_OPENED)) {
 		if (bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY))
 			lose(SF_LOST_EVICTED);
 	} else {
@@ -65,11 +65,19 @@ static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 
 	conn_forget(sk, c);
 }
 
-/* Running in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. */
+/*
+ * Running in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. Of a connection that was there
+ * before it may be the first thing heard about its owner.
+ */
 static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	if (!c->closing.closer_pid)
 		close_by_current(c);
+	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE) {
+		own_by_current(c, SF_SRC_ITERATOR);
+		if (!conn_decide(sk, c))
+			return;
+	}
 	c->closing.data_segs = data_segs(sk);
 	if (!c->closing.close_ts && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
 		c->closing.close_ts = now;

@@ -35,11 +35,24 @@ static __always_inline __u64 new_id(bool in_connect)
 	       (bpf_get_smp_processor_id() & 0xfff);
 }
 
-/* Only where the running task is the one that asked: connect(), accept(), listen(), close(). */
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+/* NFS, iSCSI and the like open and close sockets of their own. */
+static __always_inline bool is_kernel_thread(void)
+{
+	return BPF_CORE_READ((const struct task_struct *)bpf_get_current_task(), flags) & PF_KTHREAD;
+}
+
+/*
+ * Only where the running task is the one that asked: connect(), accept(), listen(), close(). What the kernel does for
+ * itself has no owner.
+ */
 static __always_inline void own_by_current(struct sf_conn *c, enum sf_source source)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 
+	if (is_kernel_thread())
+		return;
 	c->pid = id >> 32;
 	c->tid = id;
 	c->uid = bpf_get_current_uid_gid();
@@ -58,13 +71,8 @@ static __always_inline void disown(struct sf_conn *c)
 	__builtin_memset(c->comm, 0, sizeof(c->comm));
 }
 
-static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
+static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 {
-	__u64 key = (__u64)listener;
-	struct sf_owner *o = bpf_map_lookup_elem(&listeners, &key);
-
-	if (!o)
-		return;
 	c->pid = o->pid;
 	c->tid = o->tid;
 	c->uid = o->uid;
@@ -73,14 +81,34 @@ static __always_inline void own_by_listener(struct sf_conn *c, const struct sock
 	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
 }
 
+static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
+{
+	__u64 key = (__u64)listener;
+	struct sf_owner *o = bpf_map_lookup_elem(&listeners, &key);
+
+	if (o)
+		own(c, o);
+}
+
 static __always_inline void close_by_current(struct sf_conn *c)
 {
+	if (is_kernel_thread())
+		return;
 	c->closing.closer_pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(c->closing.closer_comm, sizeof(c->closing.closer_comm));
 }
 
+/* Followed from here on, by what it has behind it already. */
 static __always_inline void count_tried(const struct sf_conn *c)
 {
+	if (c->flags & SF_F_TIME_WAIT) {
+		count(SF_CNT_TW_BEGUN);
+		return;
+	}
+	if (c->flags & SF_F_OPENED) {
+		count(SF_CNT_FOUND);
+		return;
+	}
 	count(c->role == SF_ROLE_SERVER ? SF_CNT_SERVER_TRIED : SF_CNT_CLIENT_TRIED);
 	if (c->flags & SF_F_LATE)
 		count(SF_CNT_LATE);

@@ -86,6 +86,13 @@ static __always_inline enum verdict judge_role(const struct sf_conn *c)
 	return REJECT;
 }
 
+/* Whoever accepts it may still be wanted, and the owner of one that was there before has yet to be found. */
+static __always_inline bool owner_may_change(const struct sf_conn *c)
+{
+	return (c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED)) ||
+	       (c->flags & SF_F_LATE && c->source == SF_SRC_NONE);
+}
+
 /* The connection as known now. UNDECIDED: follow it, but write nothing before the verdict. */
 static __always_inline enum verdict judge(const struct sf_conn *c)
 {
@@ -113,8 +120,7 @@ static __always_inline enum verdict judge(const struct sf_conn *c)
 			v = UNDECIDED;
 	}
 	if (cfg_by_task && !wants_task(c)) {
-		/* Whoever accepts it may still be wanted. */
-		if (c->role != SF_ROLE_SERVER || c->source == SF_SRC_ACCEPT)
+		if (!owner_may_change(c))
 			return REJECT;
 		v = UNDECIDED;
 	}

@@ -80,14 +80,11 @@ static __always_inline void read_local_port(struct sf_conn *c, const struct sock
 	c->lport = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 }
 
-/* A full socket of AF_INET6 that talks IPv4 keeps both forms of its addresses (sk_daddr_set,
- * sk_rcv_saddr_set). */
-static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock *sk)
+/* All but the local port. A full socket, or minisock, of AF_INET6 that talks IPv4 keeps both forms of its addresses
+ * (sk_daddr_set, sk_rcv_saddr_set, inet_twsk_alloc). */
+static __always_inline void read_common_tuple(struct sf_conn *c, const struct sock_common *skc)
 {
-	const struct sock_common *skc = &sk->__sk_common;
-
 	c->netns = netns_of(skc);
-	read_local_port(c, sk);
 	c->rport = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
 	if (BPF_CORE_READ(skc, skc_family) == SF_AF_INET) {
 		read_addrs4(c, skc);
@@ -100,6 +97,18 @@ static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock
 		read_addrs4(c, skc);
 		c->flags |= SF_F_V4MAPPED;
 	}
+}
+
+static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock *sk)
+{
+	read_common_tuple(c, &sk->__sk_common);
+	read_local_port(c, sk);
+}
+
+static __always_inline void read_minisock_tuple(struct sf_conn *c, const struct inet_timewait_sock *tw)
+{
+	read_common_tuple(c, &tw->__tw_common);
+	c->lport = BPF_CORE_READ(tw, __tw_common.skc_num);
 }
 
 /*

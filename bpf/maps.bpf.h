@@ -31,6 +31,8 @@ const volatile bool timers_show_tw; /* ... and it is their timers */
 const volatile bool timers_show_requests;
 const volatile bool find_tw_by_header; /* the peer's FIN is matched by its header */
 
+const volatile __u64 cfg_tick_ns; /* of the kernel's jiffies */
+
 /* Set by user space when all hooks are attached: what is born before could miss one of its events. */
 bool active;
 
@@ -72,6 +74,23 @@ struct {
 	__type(key, __u64);
 	__type(value, struct sf_owner);
 } listeners SEC(".maps");
+
+/*
+ * Where somebody listened when the tracer came. Inserted by the iterator over sockets, which meets the listeners of a
+ * namespace first, and read by it alone: tells who opened a connection that was there before. Value: the listener's address,
+ * 0 if there are several. When full, less is known.
+ */
+struct sf_port_key {
+	__u32 netns;
+	__u32 port;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 12);
+	__type(key, struct sf_port_key);
+	__type(value, __u64);
+} listened SEC(".maps");
 
 /*
  * Minisocks just made, until the full socket they replace is closed a moment later. Index: the socket's hash,

@@ -99,6 +99,13 @@ static __always_inline void on_request_migrated(const struct request_sock *from,
 	conn_move(from, to, c);
 }
 
+/* It was there before its listener's owner was found. */
+static __always_inline void own_late_request(struct sf_conn *c, const struct sock *listener)
+{
+	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE)
+		own_by_listener(c, listener);
+}
+
 /*
  * The final ACK turned this request into this child; the child becomes ESTABLISHED next, on this CPU. `taker` is the
  * listener whose accept queue gets it, NULL if the hook does not tell.
@@ -116,6 +123,7 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
 		return;
 	}
 	listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	own_late_request(c, listener);
 	if (taker ? taker != listener : BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN) {
 		change_listener(c, taker);
 		listener = taker ? taker : listener;
@@ -159,6 +167,7 @@ static __always_inline void on_request_dead(const struct request_sock *req, enum
 	if (!c)
 		return;
 	c->state = TCP_CLOSE;
+	own_late_request(c, BPF_CORE_READ(req, __req_common.skc_listener));
 	if (conn_decide(req, c)) {
 		write_open(c, outcome, now);
 		conn_forget(req, c);
@@ -351,9 +360,10 @@ static __always_inline void on_accept(const struct sock *sk)
 	struct sf_conn *c = conn_find(sk);
 	__u64 now = bpf_ktime_get_ns();
 
-	if (!c || c->flags & SF_F_ACCEPTED || c->role != SF_ROLE_SERVER)
+	if (!c || c->flags & SF_F_ACCEPTED || (c->role != SF_ROLE_SERVER && c->role != SF_ROLE_NONE))
 		return;
 	__sync_fetch_and_add(&c->flags, SF_F_ACCEPTED);
+	c->role = SF_ROLE_SERVER;
 	if (!c->rport) /* TCP Fast Open */
 		read_sock_tuple(c, sk);
 	own_by_current(c, SF_SRC_ACCEPT);

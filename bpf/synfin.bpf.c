@@ -24,6 +24,7 @@
 #include "passive.bpf.h"
 #include "closing.bpf.h"
 #include "timers.bpf.h"
+#include "adopt.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -397,12 +398,33 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 	return 0;
 }
 
-/* --- who listened before we came ----------------------------------------------------------------------- */
+/* --- what was there before we came ---------------------------------------------------------------------- */
+
+/* Every TCP socket of one network namespace, listeners first. */
+SEC("?iter/tcp")
+int sf_sockets(struct bpf_iter__tcp *ctx)
+{
+	const struct sock_common *skc = ctx->sk_common;
+	__u8 state;
+
+	if (!skc)
+		return 0;
+	state = BPF_CORE_READ(skc, skc_state);
+	if (state == TCP_LISTEN)
+		adopt_listener((const struct sock *)skc);
+	else if (state == TCP_NEW_SYN_RECV)
+		adopt_request((const struct request_sock *)skc);
+	else if (state == TCP_TIME_WAIT)
+		adopt_minisock((const struct inet_timewait_sock *)skc);
+	else if (state != TCP_CLOSE)
+		adopt_socket((struct sock *)skc, state);
+	return 0;
+}
 
 #define S_IFMT	 0170000
 #define S_IFSOCK 0140000
 
-/* Every open file of every task; the first task found with a listener is taken for its owner. */
+/* Every open file of every task; the first task found with a socket is taken for its owner. */
 SEC("?iter/task_file")
 int sf_owners(struct bpf_iter__task_file *ctx)
 {
@@ -417,15 +439,18 @@ int sf_owners(struct bpf_iter__task_file *ctx)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
-	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	o.pid = BPF_CORE_READ(task, tgid);
 	o.tid = BPF_CORE_READ(task, pid);
 	o.uid = BPF_CORE_READ(task, cred, uid.val);
+	o.cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_INTO(&o.comm, task, comm);
 	key = (__u64)sk;
-	bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
+	else
+		own_by_task(sk, &o);
 	return 0;
 }
 

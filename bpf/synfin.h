@@ -135,6 +135,7 @@ enum sf_event_type {
 	SF_EV_CLOSE = 3,  /* stage `end`; .closing is valid */
 	SF_EV_GONE = 4,	  /* TIME_WAIT ended */
 	SF_EV_STAGE = 5,  /* one stage; see .stage, .seq, .ack */
+	SF_EV_ALIVE = 6,  /* as the table has it at .ts; written by user space, never into the ring */
 	__SF_EV_MAX
 };
 
@@ -213,7 +214,7 @@ enum sf_lost {
 	__SF_LOST_MAX
 };
 
-/* Conservation: opened = ended + alive + lost. Per CPU; counts what passed the filter. */
+/* Conservation: opened + found = ended + alive + lost. Per CPU; counts what passed the filter. */
 enum sf_count {
 	SF_CNT_CLIENT_TRIED = 0, /* active opens begun */
 	SF_CNT_SERVER_TRIED = 1, /* passive opens begun */
@@ -222,7 +223,8 @@ enum sf_count {
 	SF_CNT_ENDED = 4,	 /* `close` */
 	SF_CNT_TW_BEGUN = 5,
 	SF_CNT_TW_GONE = 6,
-	SF_CNT_LATE = 7, /* followed from the middle */
+	SF_CNT_LATE = 7,  /* handshakes followed from the middle */
+	SF_CNT_FOUND = 8, /* past their handshake when the tracer came */
 	__SF_CNT_MAX
 };
 

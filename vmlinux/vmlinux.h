@@ -141,6 +141,7 @@ struct sock {
 	u32 sk_max_ack_backlog;
 	unsigned long sk_lingertime;
 	struct socket *sk_socket;
+	u8 sk_userlocks : 4;
 };
 
 struct inet_sock {
@@ -153,8 +154,13 @@ struct request_sock_queue {
 	u8 rskq_defer_accept;
 };
 
+struct inet_bind_bucket {
+	signed char fastreuse; /* -1: connect() chose this port */
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct inet_bind_bucket *icsk_bind_hash;
 	struct request_sock_queue icsk_accept_queue;
 };
 
@@ -172,6 +178,7 @@ struct tcp_sock {
 	u32 srtt_us; /* eighths */
 	u32 total_retrans;
 	u32 data_segs_in;
+	u32 rcv_tstamp; /* jiffies: when the last ACK came */
 	u8 syn_data : 1;	   /* our SYN carried data */
 	u8 syn_fastopen : 1;	   /* ... or asked for a cookie */
 	u8 syn_fastopen_child : 1; /* since 6.14: the SYN made this child */
@@ -210,6 +217,7 @@ struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
 	__be16 tw_sport;
+	struct inet_bind_bucket *tw_tb;
 	struct timer_list tw_timer;
 };
 
@@ -281,13 +289,27 @@ struct cred {
 	kuid_t uid;
 };
 
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
+	unsigned int flags;
 	int pid;
 	int tgid;
 	char comm[16];
 	const struct cred *cred;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
 };
 
 struct socket {
@@ -299,6 +321,10 @@ struct socket {
 /* Since 6.10 the second and last argument of inet_csk_accept() (commit 92ef0fd55ac8). */
 struct proto_accept_arg {
 	int flags;
+};
+
+struct bpf_iter__tcp {
+	struct sock_common *sk_common;
 };
 
 struct bpf_iter__task_file {

@@ -46,6 +46,14 @@ uint64_t clock__mono_ns(void)
 	return (uint64_t)to_ns(&now);
 }
 
+uint64_t clock__tick_ns(void)
+{
+	struct timespec tick = {0};
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return (uint64_t)to_ns(&tick);
+}
+
 uint64_t clock__real_ns(const struct clock *c, uint64_t mono_ns)
 {
 	uint64_t real_ns;

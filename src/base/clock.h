@@ -19,6 +19,9 @@ int clock__sync(struct clock *c);
 /* CLOCK_MONOTONIC now. */
 uint64_t clock__mono_ns(void);
 
+/* Length of the kernel's tick (1 / CONFIG_HZ), which no file tells: the resolution of the coarse clocks. */
+uint64_t clock__tick_ns(void);
+
 /* Nanoseconds since 1970; 0 rather than before it. */
 uint64_t clock__real_ns(const struct clock *c, uint64_t mono_ns);
 

@@ -25,6 +25,7 @@ enum key {
 	KEY_TIER,
 	KEY_JSON,
 	KEY_STAGES,
+	KEY_ALIVE,
 	KEY_VERBOSE,
 	KEY_HELP,
 };
@@ -47,6 +48,8 @@ static const struct argp_option filter_options[] = {
 static const struct argp_option trace_options[] = {
 	{"stages", KEY_STAGES, NULL, 0,
 	 "also a record for each stage: SYN, SYN-ACK, ... FIN, with sequence numbers", 2},
+	{"alive", KEY_ALIVE, NULL, 0, "only the connections that are there now: state, owner, age; then exit",
+	 2},
 	{0},
 };
 
@@ -204,6 +207,16 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_STAGES:
 		o->stages = true;
+		return 0;
+	case KEY_ALIVE:
+		o->alive = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->alive && (o->stages || o->cmd)) {
+			log__error("--alive looks once and follows nothing: leave out %s",
+				   o->cmd ? "the command" : "--stages");
+			return TOLD;
+		}
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!state->quoted)

@@ -16,6 +16,7 @@ struct options {
 	struct filter filter;
 	bool json;
 	bool stages;	      /* trace */
+	bool alive;	      /* trace: what is there now, then exit */
 	uint64_t interval_ns; /* hist; 0: once, at exit */
 	bool quiet;
 	bool verbose;

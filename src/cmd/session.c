@@ -29,6 +29,7 @@ struct session {
 	struct clock clk;
 	struct tracer *tracer;
 	struct out *out;
+	struct census *census;
 	struct child child;
 	int signals; /* signalfd */
 	struct tracer_stats stats;
@@ -75,6 +76,27 @@ static int drain(struct session *s)
 	return err ? err : out__flush(s->out);
 }
 
+static int on_alive(void *ctx, const void *data, size_t sz)
+{
+	struct record rec;
+	int err = record__decode(data, sz, &rec);
+
+	return err ? err : census__add(ctx, &rec);
+}
+
+/* The end of an interval. */
+static int tick(struct session *s, uint64_t now)
+{
+	int err = 0;
+
+	if (out__wants_census(s->out)) {
+		census__reset(s->census);
+		err = tracer__walk(s->tracer, on_alive, s->census);
+		out__census(s->out, s->census);
+	}
+	return err ? err : out__tick(s->out, now);
+}
+
 /* What the clock asks for. */
 static int do_periodic(struct session *s, uint64_t now)
 {
@@ -87,7 +109,7 @@ static int do_periodic(struct session *s, uint64_t now)
 	}
 	if (!err && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
-		err = out__tick(s->out, now);
+		err = tick(s, now);
 	}
 	if (now >= s->deadline)
 		s->stop = true;
@@ -96,7 +118,8 @@ static int do_periodic(struct session *s, uint64_t now)
 
 static uint64_t alive(const struct session *s)
 {
-	uint64_t opened = s->stats.counts[SF_CNT_OPENED], ended = s->stats.counts[SF_CNT_ENDED];
+	uint64_t opened = s->stats.counts[SF_CNT_OPENED] + s->stats.counts[SF_CNT_FOUND];
+	uint64_t ended = s->stats.counts[SF_CNT_ENDED];
 
 	return opened > ended ? opened - ended : 0;
 }
@@ -183,11 +206,11 @@ static void tell_summary(const struct session *s)
 	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
 
 	log__info("%" PRIu64 " client and %" PRIu64 " server opens begun, %" PRIu64 " established, %" PRIu64
-		  " failed, %" PRIu64 " closed, %" PRIu64 " alive; lost: %" PRIu64 " dropped, %" PRIu64
-		  " missed, %" PRIu64 " evicted, %" PRIu64 " unattributed",
-		  c[SF_CNT_CLIENT_TRIED], c[SF_CNT_SERVER_TRIED], c[SF_CNT_OPENED], c[SF_CNT_FAILED],
-		  c[SF_CNT_ENDED], alive(s), l[SF_LOST_DROPPED], l[SF_LOST_MISSED], l[SF_LOST_EVICTED],
-		  l[SF_LOST_UNATTRIBUTED]);
+		  " found open, %" PRIu64 " failed, %" PRIu64 " closed, %" PRIu64 " alive; lost: %" PRIu64
+		  " dropped, %" PRIu64 " missed, %" PRIu64 " evicted, %" PRIu64 " unattributed",
+		  c[SF_CNT_CLIENT_TRIED], c[SF_CNT_SERVER_TRIED], c[SF_CNT_OPENED], c[SF_CNT_FOUND],
+		  c[SF_CNT_FAILED], c[SF_CNT_ENDED], alive(s), l[SF_LOST_DROPPED], l[SF_LOST_MISSED],
+		  l[SF_LOST_EVICTED], l[SF_LOST_UNATTRIBUTED]);
 	if (s->malformed)
 		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",
 			  s->malformed);
@@ -212,15 +235,15 @@ static int open_signals(struct session *s)
 }
 
 /* The kernel side knows tasks by their PIDs in the initial namespace; elsewhere a filter by PID would match strangers. */
-static bool can_tell_pids(const struct options *opts)
+int session__check_pids(const struct options *opts)
 {
 	if (pidns__is_initial() || (!opts->filter.pid_cnt && !opts->cmd))
-		return true;
+		return 0;
 	log__error("%s needs the host's PIDs, and synfin runs in a PID namespace of its own: run it outside, "
 		   "or filter "
 		   "by --comm, --netns or ports",
 		   opts->cmd ? "a command" : "--pid");
-	return false;
+	return -EOPNOTSUPP;
 }
 
 static int start(struct session *s, session_out_fn make_out)
@@ -248,6 +271,8 @@ static int start(struct session *s, session_out_fn make_out)
 	/* The first interval begins here, not when loading began. */
 	err = clock__sync(&s->clk);
 	if (!err)
+		err = census__new(&s->census);
+	if (!err)
 		err = make_out(s->opts, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
@@ -272,7 +297,7 @@ static int loop(struct session *s)
 	if (!err)
 		err = update_stats(s, clock__mono_ns());
 	if (!err)
-		err = out__tick(s->out, clock__mono_ns());
+		err = tick(s, clock__mono_ns());
 	if (err)
 		log__error("cannot write to standard output: %s", strerror(-err));
 	else
@@ -280,33 +305,29 @@ static int loop(struct session *s)
 	return err;
 }
 
-static int exit_status(const struct session *s, int err)
+enum exit_status session__exit_status(int err)
 {
-	if (err == -EPERM || err == -ENOENT || err == -EOPNOTSUPP)
-		return EXIT_UNABLE;
-	if (err)
-		return EXIT_RUNTIME;
-	return s->opts->cmd ? s->child.status : EXIT_DONE;
+	return err == -EPERM || err == -ENOENT || err == -EOPNOTSUPP ? EXIT_UNABLE : EXIT_RUNTIME;
 }
 
 int session__run(const struct options *opts, session_out_fn make_out)
 {
 	struct session s = {.opts = opts, .signals = -1};
-	int err, status;
+	int err = session__check_pids(opts), status;
 
-	if (!can_tell_pids(opts))
-		return EXIT_UNABLE;
-	err = start(&s, make_out);
+	if (!err)
+		err = start(&s, make_out);
 	if (err) {
-		status = exit_status(&s, err);
+		status = session__exit_status(err);
 		child__end(&s.child);
 	} else {
 		err = loop(&s);
 		child__end(&s.child);
-		status = err ? EXIT_RUNTIME : exit_status(&s, 0);
+		status = err ? EXIT_RUNTIME : opts->cmd ? s.child.status : EXIT_DONE;
 	}
 	tracer__free(s.tracer);
 	out__free(s.out);
+	census__free(s.census);
 	if (s.signals >= 0)
 		close(s.signals);
 	return status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* synfin trace: a line per record, live. */
+#include "cmd/alive.h"
 #include "cmd/command.h"
 #include "cmd/session.h"
 
@@ -20,5 +21,7 @@ int cmd__trace(int argc, char **argv)
 		"With CMD, only its own and its children's, until it ends; its exit status is passed on.",
 		argc, argv, &opts);
 
-	return status ? status : session__run(&opts, make_out);
+	if (status)
+		return status;
+	return opts.alive ? alive__run(&opts, make_out) : session__run(&opts, make_out);
 }

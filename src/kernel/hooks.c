@@ -143,10 +143,16 @@ const struct hook hooks[__HOOK_MAX] = {
 			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
 		},
 	},
+	[HOOK_SOCKETS] = {
+		.name = "sockets",
+		.measures = "connections that were there before",
+		.lost = "connections older than synfin are not followed",
+		.variants = { TRACEPOINT("iter/tcp", "sf_sockets") },
+	},
 	[HOOK_OWNERS] = {
 		.name = "owners",
-		.measures = "who owns the listeners that were there before",
-		.lost = "the owner of a connection that such a listener has not given to accept() yet",
+		.measures = "who owns the connections and listeners that were there before",
+		.lost = "the owner of those, and of what such a listener has not given to accept() yet",
 		.variants = { TRACEPOINT("iter/task_file", "sf_owners") },
 	},
 	[HOOK_TREE] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A network namespace as the user names it. */
+/* Network namespaces: as the user names one, and all that there are. */
 #ifndef SYNFIN_KERNEL_NETNS_H
 #define SYNFIN_KERNEL_NETNS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/parse.h"
@@ -13,5 +14,12 @@
  * *err.
  */
 int netns__resolve(const char *text, uint32_t *ret_inode, struct parse_error *err);
+
+/*
+ * Calls `fn` once inside each network namespace that a process is in or that is mounted where we see it; with `cnt` not 0
+ * only in those with these inodes. The calling thread alone is moved, and back at the end. One that cannot be entered is
+ * skipped (with a debug message). 0, what `fn` returned if not 0, or -errno when our own could not be entered again.
+ */
+int netns__visit(const uint32_t *inodes, size_t cnt, int (*fn)(void *ctx), void *ctx);
 
 #endif

@@ -16,10 +16,12 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/caps.h"
 #include "kernel/filters.h"
 #include "kernel/syscall_tp.h"
+#include "kernel/warm.h"
 #include "synfin.skel.h"
 
 #define MAX_LINKS	   (__HOOK_MAX * HOOK_MAX_PROGS)
@@ -130,6 +132,7 @@ static void configure(struct tracer *t)
 	}
 	t->skel->rodata->cfg_stages = t->opts.stages;
 	t->skel->rodata->cfg_wakeup_bytes = RING_SZ / 8;
+	t->skel->rodata->cfg_tick_ns = clock__tick_ns();
 	t->skel->rodata->has_tw = t->choices[HOOK_TIME_WAIT].variant != NULL;
 	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
 	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_start");
@@ -186,30 +189,6 @@ static int attach_prog(struct tracer *t, struct bpf_program *prog)
 static bool is_iterator(const struct bpf_program *prog)
 {
 	return strncmp(bpf_program__section_name(prog), "iter/", 5) == 0;
-}
-
-/* Runs the iterator over all tasks' files once; what it writes goes into the map of listeners. 0 or -errno. */
-static int find_owners(struct tracer *t)
-{
-	struct bpf_link *link = bpf_program__attach_iter(t->skel->progs.sf_owners, NULL);
-	char nothing[64];
-	ssize_t got;
-	int fd, err = 0;
-
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0) {
-		err = fd;
-	} else {
-		do
-			got = read(fd, nothing, sizeof(nothing));
-		while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
-		err = got < 0 ? -errno : 0;
-		close(fd);
-	}
-	bpf_link__destroy(link);
-	return err;
 }
 
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
@@ -348,6 +327,32 @@ static int on_sample(void *ctx, void *data, size_t sz)
 	return t->fn(t->ctx, data, sz);
 }
 
+static void note_warm(struct tracer *t, enum hook_id id, int err)
+{
+	if (!err)
+		return;
+	log__warn("%s cannot be found: %s", hooks[id].measures, strerror(-err));
+	t->choices[id].variant = NULL;
+}
+
+static void find_owners(struct tracer *t)
+{
+	if (t->choices[HOOK_OWNERS].variant)
+		note_warm(t, HOOK_OWNERS, warm__find_owners(t->skel->progs.sf_owners));
+}
+
+/*
+ * All hooks work: what is born from now on is theirs. The owners of listeners come first, for they stand in for whoever has not
+ * accepted yet; those of connections last, when these are known.
+ */
+static void start_warm(struct tracer *t)
+{
+	find_owners(t);
+	if (t->choices[HOOK_SOCKETS].variant)
+		note_warm(t, HOOK_SOCKETS, warm__find_sockets(t->skel->progs.sf_sockets, t->opts.filter));
+	find_owners(t);
+}
+
 static int set_up(struct tracer *t)
 {
 	int err = probe(t);
@@ -369,17 +374,20 @@ static int set_up(struct tracer *t)
 		return t->cpu_cnt;
 	t->per_cpu = calloc(t->cpu_cnt, sizeof(*t->per_cpu));
 	t->skel->bss->active = true;
-	err = t->choices[HOOK_OWNERS].variant ? find_owners(t) : 0;
-	if (err) {
-		log__debug("the owners of listeners cannot be found: %s", strerror(-err));
-		t->choices[HOOK_OWNERS].variant = NULL;
-	}
+	start_warm(t);
 	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
 	if (!t->per_cpu || !t->ring) {
 		log__error("cannot map the ring buffer: %s", strerror(errno));
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+static bool is_wanted(const struct tracer_opts *opts, enum hook_id id)
+{
+	if (opts->snapshot)
+		return id == HOOK_SOCKETS || id == HOOK_OWNERS;
+	return id != HOOK_TREE || opts->filter->tree_pid;
 }
 
 int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)
@@ -391,7 +399,7 @@ int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)
 		return -ENOMEM;
 	t->opts = *opts;
 	for (int id = 0; id < __HOOK_MAX; id++)
-		t->choices[id].wanted = id != HOOK_TREE || opts->filter->tree_pid;
+		t->choices[id].wanted = is_wanted(opts, id);
 	libbpf_set_print(on_libbpf_message);
 	err = set_up(t);
 	if (err) {
@@ -426,6 +434,47 @@ int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx)
 int tracer__fd(const struct tracer *t)
 {
 	return ring_buffer__epoll_fd(t->ring);
+}
+
+#define WALK_BATCH 1024 /* more than any bucket of the hash holds */
+
+static int tell_alive(const struct sf_conn *conns, uint32_t cnt, tracer_record_fn fn, void *ctx)
+{
+	struct sf_event ev = {.type = SF_EV_ALIVE};
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < cnt; i++) {
+		if (conns[i].flags & (SF_F_PENDING | SF_F_ENDED))
+			continue;
+		ev.ts = clock__mono_ns();
+		ev.conn = conns[i];
+		err = fn(ctx, &ev, sizeof(ev));
+	}
+	return err;
+}
+
+/* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
+int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
+{
+	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
+	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
+	uint32_t at, cnt = WALK_BATCH;
+	int err = keys && conns ? 0 : -ENOMEM, end = 0;
+	void *from = NULL;
+
+	while (!err && !end) {
+		cnt = WALK_BATCH;
+		end = bpf_map_lookup_batch(bpf_map__fd(t->skel->maps.conns), from, &at, keys, conns, &cnt,
+					   NULL);
+		if (end && end != -ENOENT)
+			err = end;
+		else
+			err = tell_alive(conns, cnt, fn, ctx);
+		from = &at;
+	}
+	free(keys);
+	free(conns);
+	return err;
 }
 
 /*

@@ -18,6 +18,7 @@ struct tracer;
 struct tracer_opts {
 	const struct filter *filter;
 	bool stages;
+	bool snapshot;	 /* only find what is there now: nothing is attached, tracer__drain() has nothing */
 	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
 	enum tier tier;
 };
@@ -43,6 +44,12 @@ typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t sz);
 int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx);
 /* Readable when records wait that should not wait longer. */
 int tracer__fd(const struct tracer *t);
+
+/*
+ * Every connection that is followed now, as a record of type SF_EV_ALIVE; those that the filter has not decided on are left
+ * out. One that changes meanwhile may be missed or told twice. 0, what `fn` returned, or -errno.
+ */
+int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx);
 
 /* Since the start. */
 struct tracer_stats {

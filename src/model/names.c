@@ -41,7 +41,7 @@ const char *names__event(unsigned int type)
 {
 	static const char *const names[__SF_EV_MAX] = {
 		[SF_EV_OPEN] = "open", [SF_EV_ACCEPT] = "accept", [SF_EV_CLOSE] = "close",
-		[SF_EV_GONE] = "gone", [SF_EV_STAGE] = "stage",
+		[SF_EV_GONE] = "gone", [SF_EV_STAGE] = "stage",	  [SF_EV_ALIVE] = "alive",
 	};
 
 	return LOOKUP(names, type);
@@ -115,6 +115,7 @@ const char *names__count(unsigned int count)
 		[SF_CNT_TW_BEGUN] = "time_wait_begun",
 		[SF_CNT_TW_GONE] = "time_wait_gone",
 		[SF_CNT_LATE] = "late",
+		[SF_CNT_FOUND] = "found",
 	};
 
 	return LOOKUP(names, count);

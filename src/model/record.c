@@ -7,10 +7,13 @@
 #include "model/record.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "model/names.h"
+
+#define STATE_NEW_SYN_RECV 12 /* the kernel's own, not in its uapi */
 
 _Static_assert(SF_AF_INET == AF_INET && SF_AF_INET6 == AF_INET6, "families are passed on as they are");
 
@@ -31,6 +34,7 @@ const char *record__dur_name(enum record_dur dur)
 		[REC_HALF_CLOSE] = "half_close_ns",
 		[REC_CLOSE] = "close_ns",
 		[REC_LIFE] = "life_ns",
+		[REC_IN_STATE] = "in_state_ns",
 	};
 
 	return names[dur];
@@ -155,36 +159,22 @@ static void set_stages(struct record *r, const uint64_t ts[SF_ST_ACCEPT + 1])
 		r->stage_ns[i] = measure(r, ts[first], ts[i]);
 }
 
-static void decode_open(struct record *r, const struct sf_event *ev)
+/* The stages of the handshake that are over. */
+static void decode_opening(struct record *r, const struct sf_conn *c)
 {
-	const struct sf_conn *c = &ev->conn;
 	const struct sf_opening *o = &c->opening;
-	bool is_client = c->role == SF_ROLE_CLIENT || c->role == SF_ROLE_BOTH;
-	bool is_server = c->role == SF_ROLE_SERVER || c->role == SF_ROLE_BOTH;
 	bool has_request = !(c->flags & SF_F_SYNCOOKIE); /* a cookie is answered and forgotten */
 	uint64_t syn_ts = has_request ? o->syn_ts : 0;
 	const uint64_t stages[] = {0,	      o->connect_ts, syn_ts, has_request ? o->synack_ts : 0,
 				   c->est_ts, o->accept_ts};
 
 	set_stages(r, stages);
-	if (ev->outcome == SF_OUT_ESTABLISHED)
+	if (c->est_ts)
 		r->dur[REC_HANDSHAKE] = measure(r, syn_ts, c->est_ts);
-	else if (ev->outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
-		r->dur[REC_ATTEMPT] = measure(r, syn_ts, ev->ts);
 	/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
-	if (is_client && !c->syn_retrans && syn_ts != o->connect_ts)
+	if (c->role != SF_ROLE_SERVER && !c->syn_retrans && syn_ts != o->connect_ts)
 		r->dur[REC_PORT_SEARCH] = measure(r, o->connect_ts, syn_ts);
-	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here.
-	 */
-	if (o->accept_ts >= c->est_ts)
-		set_dur(r, c, REC_ACCEPT_WAIT, c->est_ts, o->accept_ts);
-	if (c->flags & SF_F_LATE) {
-		mark_lower_bound(r, REC_HANDSHAKE);
-		mark_lower_bound(r, REC_ATTEMPT);
-		mark_lower_bound(r, REC_PORT_SEARCH);
-	}
-
-	if (is_client)
+	if (c->role != SF_ROLE_SERVER)
 		r->syn_retrans = c->syn_retrans;
 	/* Only of requests; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
 	if (c->role == SF_ROLE_SERVER && has_request && o->seqs_known)
@@ -193,10 +183,33 @@ static void decode_open(struct record *r, const struct sf_event *ev)
 		r->isn = o->isn;
 		r->peer_isn = o->peer_isn;
 	}
-	if (is_server && o->backlog_known) {
+	if (c->role != SF_ROLE_CLIENT && o->backlog_known) {
 		r->backlog_len = o->backlog_len;
 		r->backlog_max = o->backlog_max;
 	}
+	if (c->flags & SF_F_LATE) {
+		mark_lower_bound(r, REC_HANDSHAKE);
+		mark_lower_bound(r, REC_PORT_SEARCH);
+	}
+}
+
+static void decode_open(struct record *r, const struct sf_event *ev)
+{
+	const struct sf_conn *c = &ev->conn;
+	const struct sf_opening *o = &c->opening;
+
+	decode_opening(r, c);
+	if (ev->outcome != SF_OUT_ESTABLISHED) {
+		r->dur[REC_HANDSHAKE] = SF_ABSENT;
+		if (ev->outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
+			r->dur[REC_ATTEMPT] = measure(r, c->flags & SF_F_SYNCOOKIE ? 0 : o->syn_ts, ev->ts);
+		if (c->flags & SF_F_LATE)
+			mark_lower_bound(r, REC_ATTEMPT);
+	}
+	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here.
+	 */
+	if (o->accept_ts >= c->est_ts)
+		set_dur(r, c, REC_ACCEPT_WAIT, c->est_ts, o->accept_ts);
 	r->error = c->error;
 }
 
@@ -291,20 +304,28 @@ void record__spans(const struct record_path *path, struct record_span span[__REC
 		span[REC_CLOSING] = (struct record_span){rcvd, acked ? acked : path->end_ts};
 }
 
+static void set_states(struct record *r, const struct sf_conn *c, const struct record_path *path)
+{
+	struct record_span span[__REC_DUR_MAX];
+	unsigned int i;
+
+	if (c->flags & SF_F_GAP)
+		return;
+	record__spans(path, span);
+	for (i = REC_ESTABLISHED; i <= REC_LAST_ACK; i++)
+		set_dur(r, c, i, span[i].from, span[i].to);
+}
+
 static void set_close_durations(struct record *r, const struct sf_event *ev, const struct record_path *path)
 {
 	const struct sf_conn *c = &ev->conn;
 	uint64_t first = path->rcvd_first ? path->fin_rcvd_ts : path->fin_sent_ts;
 	uint64_t second = path->rcvd_first ? path->fin_sent_ts : path->fin_rcvd_ts;
-	struct record_span span[__REC_DUR_MAX];
-	unsigned int i;
 
 	if (ev->outcome != SF_OUT_NONE) /* else ev->ts is when its socket went, not when it ended */
 		set_dur(r, c, REC_LIFE, path->est_ts, ev->ts);
+	set_states(r, c, path);
 	if (!(c->flags & SF_F_GAP)) {
-		record__spans(path, span);
-		for (i = REC_ESTABLISHED; i <= REC_LAST_ACK; i++)
-			set_dur(r, c, i, span[i].from, span[i].to);
 		set_dur(r, c, REC_HALF_CLOSE, first, second ? second : ev->ts);
 		set_dur(r, c, REC_CLOSE, first, ev->ts);
 	}
@@ -324,6 +345,23 @@ static int64_t to_count(uint64_t value)
 	return value > INT64_MAX ? SF_ABSENT : (int64_t)value;
 }
 
+/* Not of a minisock whose full socket was gone before the tracer came. */
+static void decode_numbers(struct record *r, const struct sf_conn *c)
+{
+	const struct sf_closing *cl = &c->closing;
+
+	if (!(c->flags & SF_F_SOCK_GONE))
+		return;
+	r->retrans = cl->retrans;
+	if (cl->srtt_us)
+		r->srtt_ns = (int64_t)cl->srtt_us * 1000;
+	/* With a transition missed it is not known whether our FIN is among what was acknowledged; nor is our SYN, of which an
+	 * opener's numbers count it, where the role is not known. */
+	if (!(c->flags & SF_F_GAP) && c->role != SF_ROLE_NONE)
+		r->bytes_sent = to_count(cl->bytes_sent);
+	r->bytes_received = to_count(cl->bytes_received);
+}
+
 static void decode_close(struct record *r, const struct sf_event *ev)
 {
 	const struct sf_conn *c = &ev->conn;
@@ -340,12 +378,7 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 	if (cl->rst_reason)
 		r->rst_reason = cl->rst_reason - 1;
 	r->fin_retrans = c->fin_retrans;
-	r->retrans = cl->retrans;
-	if (cl->srtt_us)
-		r->srtt_ns = (int64_t)cl->srtt_us * 1000;
-	/* With a transition missed it is not known whether our FIN is among what was acknowledged. */
-	r->bytes_sent = c->flags & SF_F_GAP ? SF_ABSENT : to_count(cl->bytes_sent);
-	r->bytes_received = to_count(cl->bytes_received);
+	decode_numbers(r, c);
 	r->closer_pid = cl->closer_pid;
 	copy_comm(r->closer_comm, cl->closer_comm);
 }
@@ -361,6 +394,55 @@ static void decode_gone(struct record *r, const struct sf_event *ev)
 
 	if (cl->fin_rcvd_ts && ev->outcome != SF_OUT_TW_OVERFLOW && !(ev->conn.flags & SF_F_TW_BLIND))
 		set_dur(r, &ev->conn, REC_TIME_WAIT, begin, ev->ts);
+}
+
+/* When it came into its present state; 0: not known. */
+static uint64_t entered_state(const struct sf_conn *c)
+{
+	const struct sf_closing *cl = &c->closing;
+
+	switch (c->state) {
+	case TCP_SYN_SENT:
+		return c->opening.syn_ts ? c->opening.syn_ts : c->opening.connect_ts;
+	case TCP_SYN_RECV:
+	case STATE_NEW_SYN_RECV:
+		return c->opening.syn_ts ? c->opening.syn_ts : c->opening.synack_ts;
+	case TCP_ESTABLISHED:
+		return c->est_ts;
+	case TCP_FIN_WAIT1:
+	case TCP_LAST_ACK:
+		return cl->fin_sent_ts;
+	case TCP_FIN_WAIT2:
+		return cl->fin_acked_ts;
+	case TCP_CLOSE_WAIT:
+	case TCP_CLOSING:
+		return cl->fin_rcvd_ts;
+	case TCP_TIME_WAIT:
+		return cl->fin_rcvd_ts > cl->fin_acked_ts ? cl->fin_rcvd_ts : cl->fin_acked_ts;
+	}
+	return 0;
+}
+
+/* The stages and states so far. What began before the tracer came is a lower bound. */
+static void decode_alive(struct record *r, const struct sf_event *ev)
+{
+	const struct sf_conn *c = &ev->conn;
+	uint64_t entered = entered_state(c);
+	struct record_path path;
+
+	r->state = c->state == STATE_NEW_SYN_RECV ? TCP_SYN_RECV : c->state;
+	r->dur[REC_IN_STATE] = measure(r, entered, ev->ts);
+	if (c->flags & SF_F_LATE && (!c->est_ts || entered == c->est_ts))
+		mark_lower_bound(r, REC_IN_STATE);
+	if (!(c->flags & SF_F_CLOSING) && !(c->flags & SF_F_LATE && c->est_ts))
+		decode_opening(r, c);
+	if (!c->est_ts || c->flags & SF_F_TIME_WAIT)
+		return;
+	path = (struct record_path){.est_ts = c->est_ts, .end_ts = ev->ts};
+	if (c->flags & SF_F_CLOSING)
+		path = find_path(ev);
+	set_states(r, c, &path);
+	set_dur(r, c, REC_LIFE, c->est_ts, ev->ts);
 }
 
 static void decode_stage(struct record *r, const struct sf_event *ev)
@@ -398,6 +480,9 @@ int record__decode(const void *data, size_t sz, struct record *ret_rec)
 		break;
 	case SF_EV_STAGE:
 		decode_stage(ret_rec, &ev);
+		break;
+	case SF_EV_ALIVE:
+		decode_alive(ret_rec, &ev);
 		break;
 	default:
 		return -EPROTO;

@@ -30,7 +30,8 @@ enum record_dur {
 	REC_TIME_WAIT,	/* not where there was no room for one */
 	REC_HALF_CLOSE, /* first FIN to the other side's FIN, or the end */
 	REC_CLOSE,	/* first FIN to end; a bare RST takes no time */
-	REC_LIFE,	/* established to end; not where the end was missed */
+	REC_LIFE,	/* established to end (alive: to now); not where the end was missed */
+	REC_IN_STATE,	/* alive: in its present state, to now */
 	__REC_DUR_MAX
 };
 
@@ -95,6 +96,9 @@ struct record {
 	uint32_t closer_pid; /* 0: not known */
 	char closer_comm[SF_COMM_LEN + 1];
 
+	/* alive */
+	unsigned int state; /* kernel's TCP_*, SYN_RECV also for a request */
+
 	/* stage */
 	enum sf_stage stage;
 	bool stage_retrans;
@@ -107,7 +111,7 @@ struct record {
  * no alignment and no byte of it is trusted. *ret_rec is written only on success.
  *
  * Lower bounds (`at_least`): with SF_F_LATE every interval that begins at est_ts, which then is the moment
- * of first sight; the stamps of what had happened before (a FIN sent, acknowledged, received) equal est_ts,
+ * of first sight (or as much before it as is certain); the stamps of what had happened before (a FIN sent, acknowledged, received) equal est_ts,
  * and what was over by then is absent. With SF_F_TW_BLIND what ends with the socket instead of `end`.
  * With SF_F_GAP a transition was missed: of a close only the life remains certain, the rest is absent; with
  * SF_OUT_NONE, its end among them, nothing.

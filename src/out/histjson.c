@@ -85,6 +85,42 @@ static void put_items(struct json *j, const struct series *s, const char *key, b
 	json__end_array(j);
 }
 
+static void put_group(struct json *j, const struct census_group *g)
+{
+	json__begin_object(j);
+	json__key_string(j, "state", names__state(g->state));
+	json__key_nonzero(j, "pid", g->pid);
+	json__key_string(j, "comm", g->pid ? g->comm : NULL);
+	json__key_u64(j, "count", g->count);
+	json__key(j, "oldest_ns");
+	if (g->oldest_ns == SF_ABSENT)
+		json__null(j);
+	else
+		json__i64(j, g->oldest_ns);
+	json__key_bool(j, "at_least", g->at_least);
+	json__end_object(j);
+}
+
+static void put_census(struct json *j, struct census *census)
+{
+	const struct census_group *groups;
+	unsigned int state;
+	size_t cnt, i;
+
+	json__key(j, "alive");
+	json__begin_object(j);
+	for (state = 0; state < CENSUS_STATES; state++)
+		if (census__count(census, state))
+			json__key_u64(j, names__state(state), census__count(census, state));
+	json__end_object(j);
+	groups = census__groups(census, &cnt);
+	json__key(j, "piled_up");
+	json__begin_array(j);
+	for (i = 0; i < cnt; i++)
+		put_group(j, &groups[i]);
+	json__end_array(j);
+}
+
 static void render_json(struct interval_out *io, uint64_t end_ns)
 {
 	char time[CLOCK_RFC3339_SZ];
@@ -100,6 +136,8 @@ static void render_json(struct interval_out *io, uint64_t end_ns)
 	json__key_u64(&j, "interval_ns", end_ns > io->begin_ns ? end_ns - io->begin_ns : 0);
 	put_items(&j, io->series, "histograms", true);
 	put_items(&j, io->series, "counters", false);
+	if (io->census)
+		put_census(&j, io->census);
 	json__key_u64(&j, "lower_bounds", series__bounds(io->series));
 	json__key_u64(&j, "folded", series__folded(io->series));
 	json__key(&j, "lost");

@@ -6,8 +6,9 @@
 #include "model/names.h"
 #include "out/impl.h"
 
-#define ROWS_MAX  20
-#define BAR_WIDTH 40
+#define ROWS_MAX   20
+#define BAR_WIDTH  40
+#define GROUPS_MAX 20
 
 /* Buckets first ... last shown as one row. */
 struct row {
@@ -140,6 +141,40 @@ static void put_lost(struct str *s, const struct interval_out *io)
 		str__appendf(s, "added to 'other': %" PRIu64 " records\n", series__folded(io->series));
 }
 
+static void put_group(struct str *s, const struct census_group *g)
+{
+	str__appendf(s, "  %" PRIu64 " in %s: ", g->count, names__state(g->state));
+	if (g->pid) {
+		str__append_safe(s, g->comm, strlen(g->comm), false);
+		str__appendf(s, " (pid %" PRIu32 ")", g->pid);
+	} else {
+		str__append(s, "owner not known");
+	}
+	if (g->oldest_ns != SF_ABSENT) {
+		str__append(s, g->at_least ? ", oldest >" : ", oldest ");
+		str__append_duration(s, g->oldest_ns);
+	}
+	str__append_char(s, '\n', 1);
+}
+
+static void put_census(struct str *s, struct census *census)
+{
+	const struct census_group *groups;
+	unsigned int state;
+	size_t cnt, i;
+
+	str__append(s, "\nalive:");
+	for (state = 0; state < CENSUS_STATES; state++)
+		if (census__count(census, state))
+			str__appendf(s, " %" PRIu64 " %s", census__count(census, state), names__state(state));
+	str__append_char(s, '\n', 1);
+	groups = census__groups(census, &cnt);
+	for (i = 0; i < cnt && i < GROUPS_MAX; i++)
+		put_group(s, &groups[i]);
+	if (cnt > GROUPS_MAX)
+		str__appendf(s, "  and %zu owners more\n", cnt - GROUPS_MAX);
+}
+
 static void render_text(struct interval_out *io, uint64_t end_ns)
 {
 	struct str *s = &io->out.text;
@@ -167,6 +202,8 @@ static void render_text(struct interval_out *io, uint64_t end_ns)
 		put_title(s, &item);
 		str__appendf(s, " %" PRIu64 "\n", item.count);
 	}
+	if (io->census)
+		put_census(s, io->census);
 	put_lost(s, io);
 	str__append_char(s, '\n', 1);
 }

@@ -6,10 +6,11 @@
 #include "base/str.h"
 #include "out/out.h"
 
-/* All append to out->text; record and tick return 0 or -errno. `tick` and `fini` may be NULL. */
+/* All append to out->text; record and tick return 0 or -errno. `census`, `tick` and `fini` may be NULL. */
 struct out_ops {
 	int (*record)(struct out *o, const struct record *rec);
 	void (*lost)(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
+	void (*census)(struct out *o, struct census *census);
 	void (*tick)(struct out *o, uint64_t mono_ns);
 	void (*fini)(struct out *o);
 };
@@ -27,6 +28,7 @@ struct out {
 struct interval_out {
 	struct out out;
 	struct series *series;
+	struct census *census;	      /* borrowed; NULL: nobody took one */
 	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
 	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
 	void (*render)(struct interval_out *io, uint64_t end_ns);

@@ -25,12 +25,18 @@ static void collect_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[_
 		to_interval(o)->lost[i] += delta[i];
 }
 
+static void take_census(struct out *o, struct census *census)
+{
+	to_interval(o)->census = census;
+}
+
 static void end_interval(struct out *o, uint64_t mono_ns)
 {
 	struct interval_out *io = to_interval(o);
 
 	io->render(io, mono_ns);
 	series__reset(io->series);
+	io->census = NULL;
 	memset(io->lost, 0, sizeof(io->lost));
 	io->begin_ns = mono_ns;
 }
@@ -43,7 +49,8 @@ static void fini_interval(struct out *o)
 int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
 		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out)
 {
-	static const struct out_ops ops = {collect_record, collect_lost, end_interval, fini_interval};
+	static const struct out_ops ops = {collect_record, collect_lost, take_census, end_interval,
+					   fini_interval};
 	struct interval_out *io = calloc(1, sizeof(*io));
 	int err;
 

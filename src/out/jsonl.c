@@ -94,13 +94,8 @@ static void put_at_least(struct json *j, const struct record *r)
 	json__end_array(j);
 }
 
-static void put_open(struct json *j, const struct record *r)
+static void put_stages(struct json *j, const struct record *r)
 {
-	char word[OUT_WORD_SZ];
-
-	json__key_string(j, "outcome", names__outcome(r->outcome));
-	put_dur(j, r, REC_HANDSHAKE);
-	put_dur(j, r, REC_ATTEMPT);
 	json__key(j, "stages");
 	json__begin_object(j);
 	put_opt(j, "connect_ns", r->stage_ns[SF_ST_CONNECT]);
@@ -109,6 +104,27 @@ static void put_open(struct json *j, const struct record *r)
 	put_opt(j, "established_ns", r->stage_ns[SF_ST_ESTABLISHED]);
 	put_opt(j, "accept_ns", r->stage_ns[SF_ST_ACCEPT]);
 	json__end_object(j);
+}
+
+static void put_states(struct json *j, const struct record *r)
+{
+	unsigned int dur;
+
+	json__key(j, "states");
+	json__begin_object(j);
+	for (dur = REC_ESTABLISHED; dur <= REC_LAST_ACK; dur++)
+		put_dur(j, r, dur);
+	json__end_object(j);
+}
+
+static void put_open(struct json *j, const struct record *r)
+{
+	char word[OUT_WORD_SZ];
+
+	json__key_string(j, "outcome", names__outcome(r->outcome));
+	put_dur(j, r, REC_HANDSHAKE);
+	put_dur(j, r, REC_ATTEMPT);
+	put_stages(j, r);
 	put_dur(j, r, REC_PORT_SEARCH);
 	put_opt(j, "syn_retrans", r->syn_retrans);
 	put_opt(j, "synack_retrans", r->synack_retrans);
@@ -132,18 +148,13 @@ static void put_accept(struct json *j, const struct record *r)
 static void put_close(struct json *j, const struct record *r)
 {
 	char word[OUT_WORD_SZ];
-	unsigned int dur;
 
 	json__key_string(j, "outcome", names__outcome(r->outcome));
 	json__key_string(j, "closed_by", names__side(r->closed_by));
 	json__key_string(j, "rst_reason", out__reason_word(r->rst_reason, word));
 	json__key_bool(j, "rst_reason_derived", r->flags & SF_F_RSN_DERIVED);
 	json__key_string(j, "error", out__error_word(r->error, word));
-	json__key(j, "states");
-	json__begin_object(j);
-	for (dur = REC_ESTABLISHED; dur <= REC_LAST_ACK; dur++)
-		put_dur(j, r, dur);
-	json__end_object(j);
+	put_states(j, r);
 	put_dur(j, r, REC_HALF_CLOSE);
 	put_dur(j, r, REC_CLOSE);
 	put_dur(j, r, REC_LIFE);
@@ -180,11 +191,24 @@ static void put_stage(struct json *j, const struct record *r)
 	json__key_bool(j, "retrans", r->stage_retrans);
 }
 
+static void put_alive(struct json *j, const struct record *r)
+{
+	json__key_string(j, "state", names__state(r->state));
+	put_dur(j, r, REC_IN_STATE);
+	put_dur(j, r, REC_LIFE);
+	put_dur(j, r, REC_HANDSHAKE);
+	put_stages(j, r);
+	put_states(j, r);
+	put_opt(j, "syn_retrans", r->syn_retrans);
+	put_opt(j, "synack_retrans", r->synack_retrans);
+	put_at_least(j, r);
+}
+
 static int write_record(struct out *o, const struct record *rec)
 {
 	static void (*const put_type[__SF_EV_MAX])(struct json * j, const struct record *r) = {
 		[SF_EV_OPEN] = put_open, [SF_EV_ACCEPT] = put_accept, [SF_EV_CLOSE] = put_close,
-		[SF_EV_GONE] = put_gone, [SF_EV_STAGE] = put_stage,
+		[SF_EV_GONE] = put_gone, [SF_EV_STAGE] = put_stage,   [SF_EV_ALIVE] = put_alive,
 	};
 	struct json j;
 

@@ -42,6 +42,17 @@ int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MA
 	return flush_if_full(o);
 }
 
+bool out__wants_census(const struct out *o)
+{
+	return o->ops->census;
+}
+
+void out__census(struct out *o, struct census *census)
+{
+	if (o->ops->census)
+		o->ops->census(o, census);
+}
+
 int out__tick(struct out *o, uint64_t mono_ns)
 {
 	if (!o->err && o->ops->tick)

@@ -7,10 +7,12 @@
 #ifndef SYNFIN_OUT_OUT_H
 #define SYNFIN_OUT_OUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "model/census.h"
 #include "model/record.h"
 #include "model/series.h"
 
@@ -32,6 +34,9 @@ int out__new_histjson(int fd, const struct clock *clk, size_t max_sets, series_k
 int out__record(struct out *o, const struct record *rec);
 /* What was lost since the last call, by enum sf_lost; all zero writes nothing. */
 int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
+/* Whether the form shows what is alive; then it wants a census just before each tick, which it borrows until that returns. */
+bool out__wants_census(const struct out *o);
+void out__census(struct out *o, struct census *census);
 /* An interval is over: histograms are written and begin anew, other forms have nothing to do. Flushes. */
 int out__tick(struct out *o, uint64_t mono_ns);
 int out__flush(struct out *o);

@@ -144,6 +144,15 @@ static void put_open_detail(struct table *t, const struct record *r)
 	put_dur(t, "accept_wait", r, REC_ACCEPT_WAIT);
 }
 
+static void put_states(struct table *t, const struct record *r)
+{
+	put_dur(t, "fin_wait1", r, REC_FIN_WAIT1);
+	put_dur(t, "fin_wait2", r, REC_FIN_WAIT2);
+	put_dur(t, "closing", r, REC_CLOSING);
+	put_dur(t, "close_wait", r, REC_CLOSE_WAIT);
+	put_dur(t, "last_ack", r, REC_LAST_ACK);
+}
+
 static void put_close_detail(struct table *t, const struct record *r)
 {
 	char word[OUT_WORD_SZ];
@@ -156,11 +165,7 @@ static void put_close_detail(struct table *t, const struct record *r)
 	put_word(t, "reason", out__reason_word(r->rst_reason, word));
 	put_positive(t, "retrans", r->retrans);
 	put_positive(t, "fin_retrans", r->fin_retrans);
-	put_dur(t, "fin_wait1", r, REC_FIN_WAIT1);
-	put_dur(t, "fin_wait2", r, REC_FIN_WAIT2);
-	put_dur(t, "closing", r, REC_CLOSING);
-	put_dur(t, "close_wait", r, REC_CLOSE_WAIT);
-	put_dur(t, "last_ack", r, REC_LAST_ACK);
+	put_states(t, r);
 	if (r->closer_pid && r->closer_pid != r->owner.pid) {
 		str__appendf(&t->out.text, "closer=%u/", r->closer_pid);
 		str__append_safe(&t->out.text, r->closer_comm, strlen(r->closer_comm), true);
@@ -168,6 +173,15 @@ static void put_close_detail(struct table *t, const struct record *r)
 	}
 	if (r->time_wait > 0)
 		str__append(&t->out.text, "time_wait ");
+}
+
+static void put_alive_detail(struct table *t, const struct record *r)
+{
+	put_dur(t, "life", r, REC_LIFE);
+	put_dur(t, "handshake", r, REC_HANDSHAKE);
+	put_states(t, r);
+	put_positive(t, "syn_retrans", r->syn_retrans);
+	put_positive(t, "synack_retrans", r->synack_retrans);
 }
 
 static void put_stage_detail(struct table *t, const struct record *r)
@@ -183,6 +197,7 @@ static void put_type(struct table *t, const struct record *r)
 {
 	put_cell(t, COL_OUTCOME,
 		 r->type == SF_EV_STAGE	   ? names__stage(r->stage)
+		 : r->type == SF_EV_ALIVE  ? names__state(r->state)
 		 : r->type == SF_EV_ACCEPT ? NULL
 					   : names__outcome(r->outcome));
 	switch (r->type) {
@@ -199,6 +214,10 @@ static void put_type(struct table *t, const struct record *r)
 		break;
 	case SF_EV_GONE:
 		put_dur_cell(t, r, REC_TIME_WAIT);
+		break;
+	case SF_EV_ALIVE:
+		put_dur_cell(t, r, REC_IN_STATE);
+		put_alive_detail(t, r);
 		break;
 	default:
 		put_cell(t, COL_TOOK, NULL);

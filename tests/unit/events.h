@@ -50,6 +50,7 @@ static inline struct sf_event make_close(enum sf_outcome outcome, uint64_t est, 
 {
 	struct sf_event ev = make_event(SF_EV_CLOSE, outcome, end);
 
+	ev.conn.flags = SF_F_SOCK_GONE;
 	ev.conn.est_ts = est;
 	ev.conn.closing.fin_sent_ts = sent;
 	ev.conn.closing.fin_acked_ts = acked;

@@ -183,8 +183,8 @@ static void test_without_duration(void **state)
 	struct sink k;
 
 	(void)state;
-	missed.conn.flags = SF_F_GAP;
-	reset.conn.flags = SF_F_RST_OUT | SF_F_RSN_DERIVED;
+	missed.conn.flags |= SF_F_GAP;
+	reset.conn.flags |= SF_F_RST_OUT | SF_F_RSN_DERIVED;
 	reset.conn.closing.rst_reason = 12 + 1;
 	for (form = 0; form < ARRAY_SIZE(forms); form++) {
 		open_sink(&k, forms[form]);
@@ -244,7 +244,7 @@ static void test_table(void **state)
 	ev.conn.syn_retrans = 1;
 	put(&k, &ev);
 	ev = make_close(SF_OUT_FIN, 1000, 2000, 2100, 0, 2110);
-	ev.conn.flags = SF_F_TW_BLIND | SF_F_FIN_SENT_1ST | SF_F_ORPHAN;
+	ev.conn.flags |= SF_F_TW_BLIND | SF_F_FIN_SENT_1ST | SF_F_ORPHAN;
 	ev.conn.source = SF_SRC_NONE;
 	ev.conn.closing.closer_pid = 5;
 	memcpy(ev.conn.closing.closer_comm, "a b", 3);

@@ -3,6 +3,7 @@
 #include "events.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #define NA SF_ABSENT
@@ -440,7 +441,7 @@ static void test_close_details(void **state)
 	assert_int_equal(r.rst_reason, -1);
 	assert_int_equal(r.time_wait, 0);
 	assert_int_equal(r.closer_pid, 0);
-	ev.conn.flags = SF_F_TIME_WAIT | SF_F_FIN_SENT_1ST;
+	ev.conn.flags |= SF_F_TIME_WAIT | SF_F_FIN_SENT_1ST;
 	ev.conn.fin_retrans = 3;
 	ev.conn.error = EPIPE;
 	ev.conn.closing.srtt_us = UINT32_MAX;
@@ -459,6 +460,86 @@ static void test_close_details(void **state)
 	assert_string_equal(r.closer_comm, "0123456789abcdef");
 }
 
+/* What only the full socket or the opener could tell is absent, not 0. */
+static void test_close_without_numbers(void **state)
+{
+	struct sf_event ev = make_close(SF_OUT_FIN, 1000, 1000, 1000, 2500, 2500);
+	struct record r;
+
+	(void)state;
+	ev.conn.flags = SF_F_LATE | SF_F_TIME_WAIT | SF_F_FIN_SENT_1ST;
+	r = decode(&ev);
+	assert_true(r.retrans == NA && r.bytes_sent == NA && r.bytes_received == NA);
+	ev.conn.flags |= SF_F_SOCK_GONE;
+	r = decode(&ev);
+	assert_true(r.retrans == 0 && r.bytes_sent == 0 && r.bytes_received == 0);
+	ev.conn.role = SF_ROLE_NONE;
+	r = decode(&ev);
+	assert_true(r.retrans == 0 && r.bytes_sent == NA && r.bytes_received == 0);
+}
+
+static struct sf_event make_alive(unsigned int state)
+{
+	struct sf_event ev = make_close(SF_OUT_NONE, 1000, 0, 0, 0, 9000);
+
+	ev.type = SF_EV_ALIVE;
+	ev.conn.state = state;
+	ev.conn.flags = SF_F_CLOSING;
+	return ev;
+}
+
+static void test_alive_closing(void **state)
+{
+	struct sf_event ev = make_alive(TCP_CLOSE_WAIT);
+	struct record r;
+
+	(void)state;
+	ev.conn.flags |= SF_F_FIN_RCVD_1ST;
+	ev.conn.closing.fin_rcvd_ts = 3000;
+	r = decode(&ev);
+	assert_int_equal(r.state, TCP_CLOSE_WAIT);
+	assert_dur(&r, REC_IN_STATE, 6000);
+	assert_dur(&r, REC_LIFE, 8000);
+	assert_dur(&r, REC_ESTABLISHED, 2000);
+	assert_dur(&r, REC_CLOSE_WAIT, 6000);
+	assert_dur(&r, REC_LAST_ACK, NA);
+	assert_int_equal(r.at_least, 0);
+	/* found in that state */
+	ev.conn.flags |= SF_F_LATE;
+	ev.conn.closing.fin_rcvd_ts = 1000;
+	r = decode(&ev);
+	assert_dur(&r, REC_ESTABLISHED, NA);
+	assert_dur(&r, REC_IN_STATE, 8000);
+	assert_int_equal(r.at_least, 1U << REC_IN_STATE | 1U << REC_CLOSE_WAIT | 1U << REC_LIFE);
+}
+
+static void test_alive_opening(void **state)
+{
+	struct sf_event ev = make_alive(TCP_SYN_SENT);
+	struct record r;
+
+	(void)state;
+	ev.conn.flags = 0;
+	ev.conn.est_ts = 0;
+	ev.conn.opening = (struct sf_opening){.connect_ts = 1000, .syn_ts = 1200};
+	ev.conn.syn_retrans = 2;
+	r = decode(&ev);
+	assert_int_equal(r.state, TCP_SYN_SENT);
+	assert_dur(&r, REC_IN_STATE, 7800);
+	assert_dur(&r, REC_LIFE, NA);
+	assert_dur(&r, REC_HANDSHAKE, NA);
+	assert_true(r.stage_ns[SF_ST_SYN] == 200 && r.syn_retrans == 2);
+	/* a request whose SYN was not seen, by the stamp of its SYN-ACK */
+	ev.conn.state = 12;
+	ev.conn.role = SF_ROLE_SERVER;
+	ev.conn.flags = SF_F_LATE;
+	ev.conn.opening = (struct sf_opening){.synack_ts = 5000};
+	r = decode(&ev);
+	assert_int_equal(r.state, TCP_SYN_RECV);
+	assert_dur(&r, REC_IN_STATE, 4000);
+	assert_int_equal(r.at_least, 1U << REC_IN_STATE);
+}
+
 /* The socket went without a CLOSE: when and how it ended, and what followed, is not known. */
 static void test_close_end_missed(void **state)
 {
@@ -467,7 +548,7 @@ static void test_close_end_missed(void **state)
 	struct record r;
 
 	(void)state;
-	ev.conn.flags = SF_F_GAP | SF_F_FIN_SENT_1ST;
+	ev.conn.flags |= SF_F_GAP | SF_F_FIN_SENT_1ST;
 	ev.conn.closing.bytes_sent = 12;
 	r = decode(&ev);
 	for (dur = 0; dur < __REC_DUR_MAX; dur++)
@@ -640,6 +721,9 @@ int main(void)
 		cmocka_unit_test(test_close_paths),
 		cmocka_unit_test(test_states_add_up),
 		cmocka_unit_test(test_close_details),
+		cmocka_unit_test(test_close_without_numbers),
+		cmocka_unit_test(test_alive_closing),
+		cmocka_unit_test(test_alive_opening),
 		cmocka_unit_test(test_close_end_missed),
 		cmocka_unit_test(test_rst_reason),
 		cmocka_unit_test(test_late),

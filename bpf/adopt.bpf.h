@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Connections that are older than the tracer. When all hooks are attached iter/tcp shows each of them once; what the hooks
+ * have met by then is left alone. est_ts is the moment of first sight, or as much before it as the kernel's own stamps
+ * prove; stamps of what had happened by then equal it (model/record.c marks what begins there as a lower bound).
+ *
+ * The iterator holds the socket's lock while we look (5.15, commit 04c7820b776f; before, the lock of its hash bucket): no
+ * change of state can fall between reading it and the entry in `conns`. Requests and minisocks have no lock; one that was
+ * unhashed meanwhile is dropped again.
+ */
+#ifndef SYNFIN_ADOPT_BPF_H
+#define SYNFIN_ADOPT_BPF_H
+
+#define SOCK_BINDPORT_LOCK 8		 /* sk_userlocks: bind() was given the port */
+#define TIMEWAIT_NS	   60000000000LL /* TCP_TIMEWAIT_LEN */
+
+/*
+ * Who opened it. A port that connect() chose is marked (__inet_hash_connect()), a bound one is locked, and a listener's child
+ * does not inherit the lock (sk_clone_lock()). Else it is a server if somebody listens there; or nothing tells.
+ */
+static __always_inline enum sf_role find_role(const struct sf_conn *c, const struct inet_bind_bucket *port,
+					      bool locked)
+{
+	struct sf_port_key key = {c->netns, c->lport};
+
+	if (locked || (port && BPF_CORE_READ(port, fastreuse) < 0))
+		return SF_ROLE_CLIENT;
+	return bpf_map_lookup_elem(&listened, &key) ? SF_ROLE_SERVER : SF_ROLE_NONE;
+}
+
+static __always_inline enum sf_role find_socket_role(const struct sf_conn *c, const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (const void *)sk;
+
+	return find_role(c, BPF_CORE_READ(icsk, icsk_bind_hash),
+			 BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
+}
+
+/* In jiffies, which are rounded: one less is certain. */
+static __always_inline __u64 ago(__u64 now, __u32 ticks)
+{
+	__u64 ns = ticks && ticks < 1U << 31 ? (ticks - 1) * cfg_tick_ns : 0;
+
+	return ns < now ? now - ns : now;
+}
+
+/*
+ * The ACK that came last is not older than the connection, nor than the peer's FIN or the ACK of ours; our own FIN may be
+ * younger.
+ */
+static __always_inline __u64 first_sight(const struct tcp_sock *tp, __u8 state)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_FIN_WAIT2 &&
+	    state != TCP_CLOSING)
+		return now;
+	return ago(now, (__u32)bpf_jiffies64() - BPF_CORE_READ(tp, rcv_tstamp));
+}
+
+/* The stamps of a socket, or of a minisock, that is in this state. */
+static __always_inline void adopt_stamps(struct sf_conn *c, __u8 state, __u64 seen)
+{
+	bool sent = state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT;
+	bool rcvd = state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING ||
+		    state == TCP_TIME_WAIT;
+
+	c->state = state;
+	c->est_ts = seen;
+	c->flags |= SF_F_OPENED;
+	if (state == TCP_ESTABLISHED)
+		return;
+	c->flags |= SF_F_CLOSING;
+	c->closing.fin_sent_ts = sent ? seen : 0;
+	c->closing.fin_rcvd_ts = rcvd ? seen : 0;
+	c->closing.fin_acked_ts = state == TCP_FIN_WAIT2 || state == TCP_TIME_WAIT ? seen : 0;
+	if (state == TCP_CLOSING)
+		c->flags |= SF_F_SIM_CLOSE;
+	else if (state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK)
+		c->flags |= SF_F_FIN_RCVD_1ST;
+	else if (state != TCP_TIME_WAIT)
+		c->flags |= SF_F_FIN_SENT_1ST;
+}
+
+/* IDs of a CPU that no machine has: this runs in a task, which a softirq that counts too may interrupt. */
+static __u64 adopted;
+
+static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c, bool may_find_owner)
+{
+	__u64 key = (__u64)object;
+	enum verdict v;
+
+	c->flags |= SF_F_LATE;
+	v = judge(c);
+	if (v == REJECT || (v == UNDECIDED && !may_find_owner))
+		return;
+	if (v == UNDECIDED)
+		c->flags |= SF_F_PENDING;
+	c->id = ++adopted << 13 | 0xfff;
+	if (bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST)) {
+		if (!conn_find(object))
+			lose(SF_LOST_EVICTED);
+		return;
+	}
+	if (is_unhashed(object))
+		conn_forget(object, c);
+	else if (v == ACCEPT)
+		count_tried(c);
+}
+
+static __always_inline void adopt_listener(const struct sock *sk)
+{
+	struct sf_port_key key = {netns_of(&sk->__sk_common), BPF_CORE_READ(sk, __sk_common.skc_num)};
+	__u64 *known = bpf_map_lookup_elem(&listened, &key), listener = (__u64)sk;
+
+	if (known)
+		*known = 0;
+	else
+		bpf_map_update_elem(&listened, &key, &listener, BPF_ANY);
+}
+
+/* It waits for accept(); with several listeners on its port nothing tells which one's queue it is in. */
+static __always_inline void own_unaccepted(struct sf_conn *c)
+{
+	struct sf_port_key key = {c->netns, c->lport};
+	__u64 *listener = bpf_map_lookup_elem(&listened, &key);
+
+	if (listener && *listener)
+		own_by_listener(c, (const struct sock *)*listener);
+}
+
+static __always_inline void adopt_socket(struct sock *sk, __u8 state)
+{
+	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+	struct sf_conn c = {};
+
+	read_sock_tuple(&c, sk);
+	read_cookie(&c, &sk->__sk_common);
+	c.role = find_socket_role(&c, sk);
+	if (is_mptcp(tp))
+		c.flags |= SF_F_MPTCP;
+	if (BPF_CORE_READ(sk, sk_socket))
+		c.flags |= SF_F_ACCEPTED;
+	else if (c.role == SF_ROLE_SERVER && !is_orphan(sk))
+		own_unaccepted(&c);
+	if (state == TCP_SYN_SENT) {
+		c.role = SF_ROLE_CLIENT;
+		c.syn_retrans = BPF_CORE_READ(tp, total_retrans);
+	}
+	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+		c.state = state;
+	else
+		adopt_stamps(&c, state, first_sight(tp, state));
+	adopt(&sk->__sk_common, &c, !is_orphan(sk));
+}
+
+static __always_inline void adopt_request(const struct request_sock *req)
+{
+	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
+	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	struct sf_conn c = {};
+
+	c.role = SF_ROLE_SERVER;
+	c.state = TCP_NEW_SYN_RECV;
+	c.opening.synack_ts = BPF_CORE_READ(treq, snt_synack) * 1000;
+	c.opening.listener = (__u64)listener;
+	c.opening.isn = BPF_CORE_READ(treq, snt_isn);
+	c.opening.peer_isn = BPF_CORE_READ(treq, rcv_isn);
+	c.opening.seqs_known = 1;
+	c.synack_retrans = BPF_CORE_READ(req, num_retrans);
+	read_request_tuple(&c, req);
+	own_by_listener(&c, listener);
+	adopt(&req->__req_common, &c, true);
+}
+
+/* Its timer was armed when it began, and again whenever the peer repeated its FIN. */
+static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
+{
+	__s64 left = (BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64()) * cfg_tick_ns;
+	__u64 now = bpf_ktime_get_ns();
+
+	return left > 0 && left < TIMEWAIT_NS ? ago(now, (TIMEWAIT_NS - left) / cfg_tick_ns) : now;
+}
+
+/* No task has a file of it: nothing tells whose it was. */
+static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
+{
+	__u8 state = BPF_CORE_READ(tw, tw_substate);
+	struct sf_conn c = {};
+
+	if (!has_tw)
+		return;
+	read_minisock_tuple(&c, tw);
+	read_cookie(&c, &tw->__tw_common);
+	c.role = find_role(&c, BPF_CORE_READ(tw, tw_tb), false);
+	c.flags = SF_F_ORPHAN | (state == TCP_TIME_WAIT ? SF_F_TIME_WAIT : 0);
+	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : bpf_ktime_get_ns());
+	index_minisock(tw, &c);
+	adopt(&tw->__tw_common, &c, false);
+}
+
+/* A task has this socket among its files. */
+static __always_inline void own_by_task(const struct sock *sk, const struct sf_owner *o)
+{
+	struct sf_conn *c = conn_find(sk);
+
+	if (!c || c->source != SF_SRC_NONE || !(c->flags & SF_F_LATE))
+		return;
+	own(c, o);
+	conn_decide(sk, c);
+}
+
+#endif

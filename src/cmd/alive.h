@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* synfin trace --alive: what is there now, then exit. */
+#ifndef SYNFIN_CMD_ALIVE_H
+#define SYNFIN_CMD_ALIVE_H
+
+#include "cmd/session.h"
+
+/* A record for each connection that passes the filter. Returns the exit status. */
+int alive__run(const struct options *opts, session_out_fn make_out);
+
+#endif

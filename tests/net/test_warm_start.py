@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was there before the tracer: followed from the middle, told once, with its owner, and no duration too long."""
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+import settings
+from process import Process, wait_until
+from tracer import durations, tier_args
+
+CROWD = [sys.executable, settings.ROOT / "tests" / "net" / "crowd.py"]
+LISTENERS, PROCESSES = 20, 4
+
+
+def spawn_crowd(spawn, netns, *args):
+    return spawn([*CROWD, *args], netns=netns, stdin=subprocess.PIPE)
+
+
+class Crowd:
+    """Connections between processes that were there before; owner: {(local port, remote port): pid} of every end."""
+
+    def __init__(self, spawn, netns):
+        ports = range(7000, 7000 + LISTENERS)
+        shares = [ports[i::PROCESSES] for i in range(PROCESSES)]
+        self.began_ns = time.monotonic_ns()
+        self.servers = [spawn_crowd(spawn, netns, "serve", *share) for share in shares]
+        for server in self.servers:
+            server.wait_for("listening", "stdout")
+        self.clients = [spawn_crowd(spawn, netns, "dial", settings.CROWD // PROCESSES, *ports) for _ in shares]
+        self.owner = {}
+        for client in self.clients:
+            client.wait_for("\n", "stdout")
+            for nth, port in enumerate(map(int, client.stdout.split())):
+                remote = ports[nth % LISTENERS]
+                self.owner[port, remote] = client.pid
+                self.owner[remote, port] = self.servers[(remote - ports[0]) % PROCESSES].pid
+
+    def close(self):
+        for client in self.clients:
+            client.child.stdin.close()
+        for client in self.clients:
+            assert client.wait() == 0
+
+
+def test_each_close_once_with_its_owner(netns, spawn, serve, trace):
+    """Under churn: connections are born and die while the tracer attaches and looks around."""
+    crowd = Crowd(spawn, netns)
+    serve(netns, "--port", "6999", "--count", 0)
+    churn = spawn([settings.PEER, "load", "--connect", "127.0.0.1:6999", "--count", settings.CHURN, "--rate", 500],
+                  netns=netns)
+    tracer = trace(netns)
+    assert churn.status is None
+    crowd.close()
+    tracer.wait_for("close", len(crowd.owner), timeout=settings.PATIENCE)
+    wait_until(lambda: {(r["lport"], r["rport"]) for r in tracer.records().of("close")} >= crowd.owner.keys(), every=0.5)
+    churn.kill()
+    records = tracer.stop()
+
+    closes = [r for r in records.of("close") if (r["lport"], r["rport"]) in crowd.owner]
+    assert Counter((r["lport"], r["rport"]) for r in closes) == Counter(crowd.owner.keys())
+    for record in closes:
+        ends = record["lport"], record["rport"]
+        assert (record["owner"]["pid"], record["owner"]["source"]) == (crowd.owner[ends], "iterator"), record
+        assert record["role"] == ("server" if ends[0] < 7000 + LISTENERS else "client"), record
+        assert "late" in record["flags"] and record["outcome"] == "fin", record
+        assert "life_ns" in record["at_least"] and "established_ns" in record["at_least"], record
+        assert all(value is None or value <= record["mono_ns"] - crowd.began_ns
+                   for path, value in durations(record) if path not in ("mono_ns", "srtt_ns")), record
+    assert not [r for r in records.of("open") if (r["lport"], r["rport"]) in crowd.owner]
+    assert not [r for r in records.of("lost") if r["missed"] or r["evicted"]]
+
+
+def make_states(netns):
+    """{(local port, remote port): state} of one connection in each state that lasts, its sockets, and the time."""
+    listener = netns.listen(port=7100)
+    pairs = []
+    for _ in range(5):
+        client = netns.connect("127.0.0.1", 7100)
+        pairs.append((client, listener.accept()[0]))
+    states, (plain, half, orphaned, over, waiting) = {}, [(c.getsockname()[1], 7100) for c, _ in pairs]
+    states.update({plain: "established", plain[::-1]: "established"})
+    pairs[1][0].shutdown(1)
+    states.update({half: "fin_wait2", half[::-1]: "close_wait"})
+    pairs[2][1].close()
+    states.update({orphaned: "close_wait", orphaned[::-1]: "fin_wait2"})
+    pairs[3][0].close()
+    pairs[3][1].close()
+    states[over] = "time_wait"
+    states.update({waiting: "established", waiting[::-1]: "established"})
+    return states, pairs, listener
+
+
+def test_states_go_on(netns, trace):
+    """Found in every state that lasts; what began before is a lower bound, what comes after is exact."""
+    before_ns = time.monotonic_ns()
+    states, pairs, listener = make_states(netns)
+    made_ns = time.monotonic_ns()
+    time.sleep(0.5)
+    tracer = trace(netns)
+    time.sleep(0.2)
+    pairs[1][1].close()  # CLOSE_WAIT>LAST_ACK, FIN_WAIT2>CLOSE
+    pairs[2][0].close()
+    tracer.wait_for("close", 4)
+    records = tracer.stop()
+    for ends, state in states.items():
+        if state not in ("fin_wait2", "close_wait"):
+            continue
+        conn = records.conn(lport=ends[0], rport=ends[1])
+        entered = conn.close["states"][state + "_ns"]
+        other = "close_wait" if state == "fin_wait2" else "fin_wait2"
+        assert state + "_ns" in conn.close["at_least"] and conn.close["states"][other + "_ns"] is None, conn.close
+        assert 0 <= entered <= conn.close["mono_ns"] - before_ns
+        assert conn.close["states"]["established_ns"] is None and conn.close["closed_by"] == \
+            ("local" if state == "fin_wait2" else "remote"), conn.close
+        if state == "close_wait":
+            assert conn.close["states"]["last_ack_ns"] is not None
+            assert "last_ack_ns" not in conn.close["at_least"], conn.close
+            # the kernel's stamp of the last ACK proves most of it, to a tick
+            assert entered >= conn.close["mono_ns"] - made_ns - 50 * settings.MS - settings.SLACK_NS, conn.close
+    del listener
+
+
+def test_accept_of_one_found_waiting(netns, trace):
+    with netns.listen() as listener:
+        client = netns.connect(*listener.getsockname())
+        tracer = trace(netns)
+        listener.accept()[0].close()
+        client.close()
+        tracer.wait_for("close", 2)
+    server = tracer.stop().conn(role="server")
+    assert (server.accept["owner"]["pid"], server.accept["owner"]["source"]) == (os.getpid(), "accept")
+    assert server.accept["at_least"] == ["accept_wait_ns"] and server.close["owner"]["source"] == "accept"
+
+
+def test_handshake_found_in_the_middle(pair, trace):
+    """SYN_SENT and a request: the SYN-ACK gets lost until the tracer is there."""
+    listener, sock = pair.server.listen(pair.server4), pair.client.socket()
+    with pair.deaf(pair.server, pair.client4):
+        sock.setblocking(False)
+        sock.connect_ex(listener.getsockname())
+        tracer = trace(pair.client, pair.server)
+    tracer.wait_for("open", 2, timeout=settings.PATIENCE)
+    records = tracer.stop()
+    for role in ("client", "server"):
+        record = records.conn(role=role).open
+        assert record["outcome"] == "established" and "late" in record["flags"], record
+        assert (record["owner"]["pid"], record["owner"]["source"]) == (os.getpid(), "iterator"), record
+        assert record["handshake_ns"] is None or "handshake_ns" in record["at_least"], record
+    listener.close()
+
+
+SS_STATES = {"ESTAB": "established", "CLOSE-WAIT": "close_wait", "FIN-WAIT-2": "fin_wait2", "TIME-WAIT": "time_wait"}
+
+
+def ask_ss(netns):
+    """{(local port, remote port): (state, pid or None)}, by a witness."""
+    with netns.entered():
+        text = subprocess.run(["ss", "-Htanp"], check=True, capture_output=True, text=True).stdout
+    found = {}
+    for line in text.splitlines():
+        state, _, _, local, remote, *rest = line.split()
+        pid = re.search(r"pid=(\d+)", " ".join(rest))
+        if state != "LISTEN":
+            found[int(local.rpartition(":")[2]), int(remote.rpartition(":")[2])] = SS_STATES[state], \
+                int(pid[1]) if pid else None
+    return found
+
+
+@pytest.mark.parametrize("args", [[], ["-p", str(os.getpid())], ["--role", "server"], ["--lport", "7100"]],
+                         ids=["all", "pid", "role", "lport"])
+def test_alive(netns, args):
+    """Once, then exit; the same as `ss` says. A waiting connection is its listener's owner's, which ss leaves out."""
+    made = time.monotonic_ns()
+    states, pairs, listener = make_states(netns)
+    unaccepted = netns.connect("127.0.0.1", 7100)
+    waiting = 7100, unaccepted.getsockname()[1]
+    time.sleep(0.3)
+    one = Process([settings.SYNFIN, "trace", "--alive", "--json", "--netns", netns.path, *tier_args(), *args])
+    assert one.wait() == 0, one.stderr
+    records = one.json_lines()
+    wanted = ask_ss(netns)
+    assert {ends: state for ends, (state, _) in wanted.items()}.items() >= states.items()
+    wanted[waiting] = wanted[waiting][0], os.getpid()
+    if args[:1] == ["-p"]:
+        wanted = {ends: (state, pid) for ends, (state, pid) in wanted.items() if pid == os.getpid()}
+    elif args:
+        wanted = {ends: it for ends, it in wanted.items() if ends[0] == 7100}
+    assert {(r["lport"], r["rport"]): (r["state"], r["owner"]["pid"]) for r in records} == wanted
+    for record in records:
+        assert record["type"] == "alive" and "late" in record["flags"], record
+        assert 0 <= record["in_state_ns"] <= record["mono_ns"] - made
+        assert "in_state_ns" in record["at_least"], record
+    del listener, pairs
+
+
+def test_alive_as_a_table(netns):
+    with netns.listen() as listener, netns.connect(*listener.getsockname()):
+        one = Process([settings.SYNFIN, "trace", "--alive", "--netns", netns.path, *tier_args(), "--role", "client"])
+        assert one.wait() == 0, one.stderr
+    head, line = one.stdout.splitlines()
+    assert head.split()[:3] == ["TIME(UTC)", "EVENT", "ROLE"]
+    assert line.split()[1:4] == ["alive", "client", str(os.getpid())] and "established" in line
+
+
+def test_leak_is_named(netns, spawn, trace):
+    """A process stuck with many sockets in CLOSE_WAIT: its count and age, within an interval."""
+    count = settings.LEAK
+    server = spawn_crowd(spawn, netns, "serve", "7300")
+    server.wait_for("listening", "stdout")
+    began = time.monotonic_ns()
+    leaky = spawn_crowd(spawn, netns, "dial", str(count), "7300")
+    leaky.wait_for("\n", "stdout")
+    tracer = trace(netns, command="hist", args=["-i", "1"])
+    server.child.stdin.close()  # its end closes them all
+    assert server.wait() == 0
+    assert wait_until(lambda: any(r["alive"].get("close_wait") == count for r in tracer.records()), every=0.1)
+    tracer.process.stop()
+    record = next(r for r in tracer.records() if r["alive"].get("close_wait") == count)
+    group = next(g for g in record["piled_up"] if g["state"] == "close_wait")
+    assert (group["pid"], group["count"]) == (leaky.pid, count), record
+    assert record["alive"]["fin_wait2"] == count, record
+    assert 0 <= group["oldest_ns"] <= record["mono_ns"] - began
+    assert not group["at_least"], group
