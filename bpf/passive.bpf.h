@@ -325,16 +325,6 @@ static __always_inline void on_server_established(struct sock *sk, __u64 now)
 
 /* --- accept ------------------------------------------------------------------------------------------- */
 
-static __always_inline void write_accept(struct sf_conn *c, __u64 now)
-{
-	struct sf_event *e = event_reserve(c, SF_EV_ACCEPT, now);
-
-	if (!e)
-		return;
-	e->accept_ns = c->est_ts ? now - c->est_ts : 0;
-	event_submit(e);
-}
-
 /* The verdict came after the close had begun: `open` is written from what was kept. */
 static __always_inline void write_parked_open(struct sf_conn *c)
 {
@@ -378,7 +368,7 @@ static __always_inline void on_accept(const struct sock *sk)
 	else
 		write_open(c, SF_OUT_ESTABLISHED, c->est_ts);
 	emit_stage(c, SF_ST_ACCEPT, now);
-	write_accept(c, now);
+	emit(c, SF_EV_ACCEPT, SF_OUT_NONE, now);
 }
 
 #endif

@@ -131,7 +131,7 @@ struct sf_conn {
 
 enum sf_event_type {
 	SF_EV_OPEN = 1,	  /* the handshake ended, one way or another; .opening is valid */
-	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN; .accept_ns is valid */
+	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN */
 	SF_EV_CLOSE = 3,  /* stage `end`; .closing is valid */
 	SF_EV_GONE = 4,	  /* TIME_WAIT ended */
 	SF_EV_STAGE = 5,  /* one stage; see .stage, .seq, .ack */
@@ -201,7 +201,6 @@ struct sf_event {
 	__u32 seq;
 	__u32 ack;
 	__u64 ts;
-	__u64 accept_ns; /* SF_EV_ACCEPT: established to accept() */
 	struct sf_conn conn;
 };
 
@@ -267,7 +266,7 @@ _Static_assert(sizeof(struct sf_opening) == 64, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_closing) == 80, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_conn) == 192,
 	       "one kmalloc-256 element of a BPF hash, header and key included");
-_Static_assert(sizeof(struct sf_event) == 224, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_event) == 216, "layout shared with BPF");
 #endif
 
 #endif

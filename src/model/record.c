@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "derive.h"
 #include "model/names.h"
 
 #define STATE_NEW_SYN_RECV 12 /* the kernel's own, not in its uapi */
@@ -117,11 +118,17 @@ static void init_record(struct record *r, const struct sf_event *ev)
 		*absent[i] = SF_ABSENT;
 }
 
-/* Either stamp may be 0, not known. Stamps of garbage beyond the range of the type count as backwards. */
+/* What derive.h knows of: the record it fills. */
+struct sf_sink {
+	struct record *rec;
+};
+
+/* An offset from a stage to a later one; either may be 0, not known. */
 static int64_t measure(struct record *r, uint64_t from, uint64_t to)
 {
 	if (!from || !to)
 		return SF_ABSENT;
+	/* Stamps of garbage beyond the range of the type count as backwards too. */
 	if (to < from || to > INT64_MAX) {
 		r->backwards++;
 		return SF_ABSENT;
@@ -129,55 +136,36 @@ static int64_t measure(struct record *r, uint64_t from, uint64_t to)
 	return (int64_t)(to - from);
 }
 
-/* A late connection was first seen at est_ts: what begins there began earlier, what ends there was not seen.
- */
-static void set_dur(struct record *r, const struct sf_conn *c, enum record_dur dur, uint64_t from,
-		    uint64_t to)
+SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to, bool at_least)
 {
-	bool at_first_sight = c->flags & SF_F_LATE && from == c->est_ts;
+	struct record *r = sink->rec;
 
-	if (at_first_sight && to == from)
-		return;
 	r->dur[dur] = measure(r, from, to);
-	if (at_first_sight && r->dur[dur] != SF_ABSENT)
+	if (at_least && r->dur[dur] != SF_ABSENT)
 		r->at_least |= 1U << dur;
 }
 
-static void mark_lower_bound(struct record *r, enum record_dur dur)
-{
-	if (r->dur[dur] != SF_ABSENT)
-		r->at_least |= 1U << dur;
-}
-
-static void set_stages(struct record *r, const uint64_t ts[SF_ST_ACCEPT + 1])
+static void set_stages(struct record *r, const struct sf_conn *c)
 {
 	unsigned int first = SF_ST_CONNECT, i;
 
-	while (first < SF_ST_ACCEPT && !ts[first])
+	while (first < SF_ST_ACCEPT && !sf_stage_ts(c, &c->opening, first))
 		first++;
 	for (i = first; i <= SF_ST_ACCEPT; i++)
-		r->stage_ns[i] = measure(r, ts[first], ts[i]);
+		r->stage_ns[i] =
+			measure(r, sf_stage_ts(c, &c->opening, first), sf_stage_ts(c, &c->opening, i));
 }
 
-/* The stages of the handshake that are over. */
+/* What is known of a handshake, ended or not, but its durations. */
 static void decode_opening(struct record *r, const struct sf_conn *c)
 {
 	const struct sf_opening *o = &c->opening;
-	bool has_request = !(c->flags & SF_F_SYNCOOKIE); /* a cookie is answered and forgotten */
-	uint64_t syn_ts = has_request ? o->syn_ts : 0;
-	const uint64_t stages[] = {0,	      o->connect_ts, syn_ts, has_request ? o->synack_ts : 0,
-				   c->est_ts, o->accept_ts};
 
-	set_stages(r, stages);
-	if (c->est_ts)
-		r->dur[REC_HANDSHAKE] = measure(r, syn_ts, c->est_ts);
-	/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
-	if (c->role != SF_ROLE_SERVER && !c->syn_retrans && syn_ts != o->connect_ts)
-		r->dur[REC_PORT_SEARCH] = measure(r, o->connect_ts, syn_ts);
+	set_stages(r, c);
 	if (c->role != SF_ROLE_SERVER)
 		r->syn_retrans = c->syn_retrans;
 	/* Only of requests; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
-	if (c->role == SF_ROLE_SERVER && has_request && o->seqs_known)
+	if (c->role == SF_ROLE_SERVER && sf_has_request(c) && o->seqs_known)
 		r->synack_retrans = c->synack_retrans;
 	if (o->seqs_known) {
 		r->isn = o->isn;
@@ -187,156 +175,22 @@ static void decode_opening(struct record *r, const struct sf_conn *c)
 		r->backlog_len = o->backlog_len;
 		r->backlog_max = o->backlog_max;
 	}
-	if (c->flags & SF_F_LATE) {
-		mark_lower_bound(r, REC_HANDSHAKE);
-		mark_lower_bound(r, REC_PORT_SEARCH);
-	}
 }
 
 static void decode_open(struct record *r, const struct sf_event *ev)
 {
-	const struct sf_conn *c = &ev->conn;
-	const struct sf_opening *o = &c->opening;
+	struct sf_sink sink = {r};
 
-	decode_opening(r, c);
-	if (ev->outcome != SF_OUT_ESTABLISHED) {
-		r->dur[REC_HANDSHAKE] = SF_ABSENT;
-		if (ev->outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
-			r->dur[REC_ATTEMPT] = measure(r, c->flags & SF_F_SYNCOOKIE ? 0 : o->syn_ts, ev->ts);
-		if (c->flags & SF_F_LATE)
-			mark_lower_bound(r, REC_ATTEMPT);
-	}
-	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here.
-	 */
-	if (o->accept_ts >= c->est_ts)
-		set_dur(r, c, REC_ACCEPT_WAIT, c->est_ts, o->accept_ts);
-	r->error = c->error;
+	decode_opening(r, &ev->conn);
+	sf_derive_open(&sink, &ev->conn, &ev->conn.opening, ev->outcome, ev->ts);
+	r->error = ev->conn.error;
 }
 
 static void decode_accept(struct record *r, const struct sf_event *ev)
 {
-	if (!ev->accept_ns)
-		return;
-	if (ev->accept_ns > INT64_MAX) {
-		r->backwards++;
-		return;
-	}
-	r->dur[REC_ACCEPT_WAIT] = (int64_t)ev->accept_ns;
-	if (ev->conn.flags & SF_F_LATE)
-		mark_lower_bound(r, REC_ACCEPT_WAIT);
-}
+	struct sf_sink sink = {r};
 
-/* The flags are set from the transition itself; the stamps only help where a flag is missing. */
-static enum record_side find_closer(const struct sf_event *ev, const struct record_path *path)
-{
-	uint32_t rst = ev->conn.flags & (SF_F_RST_IN | SF_F_RST_OUT);
-
-	if (ev->conn.flags & SF_F_SIM_CLOSE)
-		return REC_SIDE_BOTH;
-	if (ev->conn.flags & SF_F_FIN_SENT_1ST)
-		return REC_SIDE_LOCAL;
-	if (ev->conn.flags & SF_F_FIN_RCVD_1ST || path->rcvd_first)
-		return REC_SIDE_REMOTE;
-	if (path->fin_sent_ts)
-		return REC_SIDE_LOCAL;
-	if (ev->outcome == SF_OUT_RESET_LOCAL || rst == SF_F_RST_OUT)
-		return REC_SIDE_LOCAL;
-	if (ev->outcome == SF_OUT_RESET_REMOTE || rst == SF_F_RST_IN)
-		return REC_SIDE_REMOTE;
-	return REC_SIDE_UNKNOWN;
-}
-
-static struct record_path find_path(const struct sf_event *ev)
-{
-	const struct sf_conn *c = &ev->conn;
-	struct record_path path = {
-		.est_ts = c->est_ts,
-		.fin_sent_ts = c->closing.fin_sent_ts,
-		.fin_acked_ts = c->closing.fin_acked_ts,
-		.fin_rcvd_ts = c->closing.fin_rcvd_ts,
-		.end_ts = ev->ts,
-	};
-
-	if (path.fin_rcvd_ts && path.fin_sent_ts)
-		path.rcvd_first =
-			c->flags & SF_F_FIN_RCVD_1ST || (!(c->flags & (SF_F_FIN_SENT_1ST | SF_F_SIM_CLOSE)) &&
-							 path.fin_rcvd_ts < path.fin_sent_ts);
-	else
-		path.rcvd_first = path.fin_rcvd_ts != 0;
-
-	/* One segment with the ACK of our FIN and the peer's FIN leads from FIN_WAIT1 straight to TIME_WAIT.
-	 */
-	if (ev->outcome == SF_OUT_FIN && !path.rcvd_first && !path.fin_acked_ts &&
-	    !(c->flags & SF_F_SIM_CLOSE))
-		path.fin_acked_ts = path.fin_rcvd_ts;
-	return path;
-}
-
-static uint64_t earliest(uint64_t a, uint64_t b)
-{
-	return !a || (b && b < a) ? b : a;
-}
-
-/*
- * RFC 9293, figure 5. Any state may be the last one, by a reset, a timeout or an abort: it then lasts to
- * the end. An acknowledged FIN whose sending was not seen leaves the states before it without bounds.
- */
-void record__spans(const struct record_path *path, struct record_span span[__REC_DUR_MAX])
-{
-	uint64_t sent = path->fin_sent_ts, acked = path->fin_acked_ts, rcvd = path->fin_rcvd_ts;
-	uint64_t sent_or_end = sent || acked ? sent : path->end_ts;
-
-	memset(span, 0, sizeof(*span) * __REC_DUR_MAX);
-	if (path->rcvd_first) {
-		span[REC_ESTABLISHED] = (struct record_span){path->est_ts, rcvd};
-		span[REC_CLOSE_WAIT] = (struct record_span){rcvd, sent_or_end};
-		span[REC_LAST_ACK] = (struct record_span){sent, path->end_ts};
-		return;
-	}
-	span[REC_ESTABLISHED] = (struct record_span){path->est_ts, sent_or_end};
-	if (acked || rcvd)
-		span[REC_FIN_WAIT1] = (struct record_span){sent, earliest(acked, rcvd)};
-	else
-		span[REC_FIN_WAIT1] = (struct record_span){sent, path->end_ts};
-	if (acked && (!rcvd || acked < rcvd))
-		span[REC_FIN_WAIT2] = (struct record_span){acked, rcvd ? rcvd : path->end_ts};
-	if (rcvd && (!acked || rcvd < acked))
-		span[REC_CLOSING] = (struct record_span){rcvd, acked ? acked : path->end_ts};
-}
-
-static void set_states(struct record *r, const struct sf_conn *c, const struct record_path *path)
-{
-	struct record_span span[__REC_DUR_MAX];
-	unsigned int i;
-
-	if (c->flags & SF_F_GAP)
-		return;
-	record__spans(path, span);
-	for (i = REC_ESTABLISHED; i <= REC_LAST_ACK; i++)
-		set_dur(r, c, i, span[i].from, span[i].to);
-}
-
-static void set_close_durations(struct record *r, const struct sf_event *ev, const struct record_path *path)
-{
-	const struct sf_conn *c = &ev->conn;
-	uint64_t first = path->rcvd_first ? path->fin_rcvd_ts : path->fin_sent_ts;
-	uint64_t second = path->rcvd_first ? path->fin_sent_ts : path->fin_rcvd_ts;
-
-	if (ev->outcome != SF_OUT_NONE) /* else ev->ts is when its socket went, not when it ended */
-		set_dur(r, c, REC_LIFE, path->est_ts, ev->ts);
-	set_states(r, c, path);
-	if (!(c->flags & SF_F_GAP)) {
-		set_dur(r, c, REC_HALF_CLOSE, first, second ? second : ev->ts);
-		set_dur(r, c, REC_CLOSE, first, ev->ts);
-	}
-	if (c->flags & SF_F_TW_BLIND) {
-		mark_lower_bound(r, REC_LIFE);
-		mark_lower_bound(r, REC_CLOSE);
-		if (!path->fin_rcvd_ts) {
-			mark_lower_bound(r, REC_FIN_WAIT2);
-			mark_lower_bound(r, REC_HALF_CLOSE);
-		}
-	}
+	sf_derive_accept(&sink, &ev->conn, ev->ts);
 }
 
 /* Counters of the socket; garbage beyond the range of the type is not passed on. */
@@ -366,10 +220,11 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 {
 	const struct sf_conn *c = &ev->conn;
 	const struct sf_closing *cl = &c->closing;
-	struct record_path path = find_path(ev);
+	struct record_path path = sf_path(c, ev->outcome, ev->ts);
+	struct sf_sink sink = {r};
 
-	r->closed_by = find_closer(ev, &path);
-	set_close_durations(r, ev, &path);
+	r->closed_by = sf_closed_by(c, ev->outcome, &path);
+	sf_derive_close(&sink, c, ev->outcome, ev->ts, &path);
 	if (c->flags & SF_F_TIME_WAIT)
 		r->time_wait = 1;
 	else if (!(c->flags & SF_F_TW_BLIND) && ev->outcome != SF_OUT_NONE)
@@ -383,17 +238,11 @@ static void decode_close(struct record *r, const struct sf_event *ev)
 	copy_comm(r->closer_comm, cl->closer_comm);
 }
 
-/*
- * TIME_WAIT begins with the later of the peer's FIN and the ACK of ours (CLOSING); never without the FIN. One
- * for which there was no room was none.
- */
 static void decode_gone(struct record *r, const struct sf_event *ev)
 {
-	const struct sf_closing *cl = &ev->conn.closing;
-	uint64_t begin = cl->fin_rcvd_ts > cl->fin_acked_ts ? cl->fin_rcvd_ts : cl->fin_acked_ts;
+	struct sf_sink sink = {r};
 
-	if (cl->fin_rcvd_ts && ev->outcome != SF_OUT_TW_OVERFLOW && !(ev->conn.flags & SF_F_TW_BLIND))
-		set_dur(r, &ev->conn, REC_TIME_WAIT, begin, ev->ts);
+	sf_derive_gone(&sink, &ev->conn, ev->outcome, ev->ts);
 }
 
 /* When it came into its present state; 0: not known. */
@@ -418,7 +267,7 @@ static uint64_t entered_state(const struct sf_conn *c)
 	case TCP_CLOSING:
 		return cl->fin_rcvd_ts;
 	case TCP_TIME_WAIT:
-		return cl->fin_rcvd_ts > cl->fin_acked_ts ? cl->fin_rcvd_ts : cl->fin_acked_ts;
+		return sf_time_wait_ts(cl);
 	}
 	return 0;
 }
@@ -427,22 +276,24 @@ static uint64_t entered_state(const struct sf_conn *c)
 static void decode_alive(struct record *r, const struct sf_event *ev)
 {
 	const struct sf_conn *c = &ev->conn;
+	struct record_path path = {.est_ts = c->est_ts, .end_ts = ev->ts};
 	uint64_t entered = entered_state(c);
-	struct record_path path;
+	struct sf_sink sink = {r};
 
 	r->state = c->state == STATE_NEW_SYN_RECV ? TCP_SYN_RECV : c->state;
-	r->dur[REC_IN_STATE] = measure(r, entered, ev->ts);
-	if (c->flags & SF_F_LATE && (!c->est_ts || entered == c->est_ts))
-		mark_lower_bound(r, REC_IN_STATE);
-	if (!(c->flags & SF_F_CLOSING) && !(c->flags & SF_F_LATE && c->est_ts))
+	sf_measure(&sink, REC_IN_STATE, entered, ev->ts,
+		   c->flags & SF_F_LATE && (!c->est_ts || entered == c->est_ts));
+	if (!(c->flags & SF_F_CLOSING) && !(c->flags & SF_F_LATE && c->est_ts)) {
 		decode_opening(r, c);
+		sf_derive_handshake(&sink, c, &c->opening);
+		sf_derive_port_search(&sink, c, &c->opening);
+	}
 	if (!c->est_ts || c->flags & SF_F_TIME_WAIT)
 		return;
-	path = (struct record_path){.est_ts = c->est_ts, .end_ts = ev->ts};
 	if (c->flags & SF_F_CLOSING)
-		path = find_path(ev);
-	set_states(r, c, &path);
-	set_dur(r, c, REC_LIFE, c->est_ts, ev->ts);
+		path = sf_path(c, ev->outcome, ev->ts);
+	sf_derive_states(&sink, c, &path, false);
+	sf_measure_of(&sink, c, REC_LIFE, c->est_ts, ev->ts, false);
 }
 
 static void decode_stage(struct record *r, const struct sf_event *ev)

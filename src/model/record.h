@@ -10,39 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "durations.h"
 #include "synfin.h"
 
 /* Not measured, or the state was never entered. Holds for every int64_t of struct record. */
 #define SF_ABSENT INT64_MIN
-
-/* The durations; the comment names the interval. The JSON field is record__dur_name(). */
-enum record_dur {
-	REC_HANDSHAKE,	 /* syn to established, each end by its own clock; not with SYN cookies */
-	REC_ATTEMPT,	 /* syn to the verdict of an open that failed; not where a SYN was dropped */
-	REC_PORT_SEARCH, /* client: connect to syn; not with repeats, the first SYN's stamp is gone */
-	REC_ACCEPT_WAIT, /* established to accept */
-	REC_ESTABLISHED, /* the states of RFC 9293, each from entry to exit */
-	REC_FIN_WAIT1,
-	REC_FIN_WAIT2,
-	REC_CLOSING,
-	REC_CLOSE_WAIT,
-	REC_LAST_ACK,
-	REC_TIME_WAIT,	/* not where there was no room for one */
-	REC_HALF_CLOSE, /* first FIN to the other side's FIN, or the end */
-	REC_CLOSE,	/* first FIN to end; a bare RST takes no time */
-	REC_LIFE,	/* established to end (alive: to now); not where the end was missed */
-	REC_IN_STATE,	/* alive: in its present state, to now */
-	__REC_DUR_MAX
-};
-
-/* Who sent the first FIN or RST. */
-enum record_side {
-	REC_SIDE_UNKNOWN = 0,
-	REC_SIDE_LOCAL,
-	REC_SIDE_REMOTE,
-	REC_SIDE_BOTH, /* the FINs crossed */
-	__REC_SIDE_MAX
-};
 
 struct record {
 	enum sf_event_type type;
@@ -120,24 +92,5 @@ int record__decode(const void *data, size_t sz, struct record *ret_rec);
 
 /* "handshake_ns" and so on. */
 const char *record__dur_name(enum record_dur dur);
-
-/* The instants from which the states of a closing connection follow; 0 where it did not happen. */
-struct record_path {
-	uint64_t est_ts;
-	uint64_t fin_sent_ts;
-	uint64_t fin_acked_ts;
-	uint64_t fin_rcvd_ts;
-	uint64_t end_ts;
-	bool rcvd_first; /* fin_rcvd_ts is set, and was before fin_sent_ts, if that is set */
-};
-
-/* An interval of a path; either end 0: the state was never entered, or that end is not known. */
-struct record_span {
-	uint64_t from;
-	uint64_t to;
-};
-
-/* When it was in each of REC_ESTABLISHED ... REC_LAST_ACK; the other elements are zeroed. */
-void record__spans(const struct record_path *path, struct record_span span[__REC_DUR_MAX]);
 
 #endif

@@ -108,7 +108,7 @@ static void test_jsonl(void **state)
 		"null,"
 		"\"comm\":null},\"srtt_ns\":null,\"bytes_sent\":0,\"bytes_received\":0,\"at_least\":[]}");
 	ev = make_event(SF_EV_ACCEPT, SF_OUT_NONE, 3000);
-	ev.accept_ns = 12;
+	ev.conn.est_ts = ev.ts - 12;
 	assert_json(&ev, "accept", "\"accept_wait_ns\":12,\"at_least\":[]}");
 	ev = make_event(SF_EV_GONE, SF_OUT_TW_REUSED, 9000);
 	assert_json(&ev, "gone", "\"time_wait_ns\":null,\"end\":\"reused\",\"at_least\":[]}");

@@ -184,7 +184,7 @@ static void test_accept_and_stage(void **state)
 	struct sf_event ev = make_event(SF_EV_ACCEPT, SF_OUT_NONE, 2000);
 
 	(void)state;
-	ev.accept_ns = 300;
+	ev.conn.est_ts = ev.ts - 300;
 	add(s, &ev);
 	ev = make_event(SF_EV_STAGE, SF_OUT_NONE, 2000);
 	ev.stage = SF_ST_SYN;
