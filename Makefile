@@ -19,6 +19,7 @@ BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux 
 LIBS	 := -lbpf -lelf -lz
 ifeq ($(STATIC),1)
 LDFLAGS	 += -static
+CPPFLAGS += -DSYNFIN_STATIC
 LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd
 endif
 ifneq ($(SANITIZE),)

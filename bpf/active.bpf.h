@@ -89,7 +89,8 @@ static __always_inline void on_client_established(struct sock *sk, struct sf_con
 	c->opening.seqs_known = 1;
 	c->est_ts = now;
 	stage_answered(c, now);
-	write_open(c, SF_OUT_ESTABLISHED, now);
+	if (!write_open(c, SF_OUT_ESTABLISHED, now))
+		conn_forget(sk, c);
 }
 
 /* SYN_SENT>SYN_RECV: our SYN crossed theirs (or met itself). */

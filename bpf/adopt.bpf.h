@@ -85,13 +85,30 @@ static __always_inline void adopt_stamps(struct sf_conn *c, __u8 state, __u64 se
 /* IDs of a CPU that no machine has: this runs in a task, which a softirq that counts too may interrupt. */
 static __u64 adopted;
 
+/*
+ * What is behind it is judged as if it had been seen: that it was established, or closed by FINs, but no duration. False: it is
+ * not wanted.
+ */
+static __always_inline bool judge_past(struct sf_conn *c)
+{
+	if (!(c->flags & SF_F_OPENED))
+		return true;
+	if (cfg_min_handshake_ns)
+		return false;
+	if (!wants_outcome(SF_OUT_ESTABLISHED))
+		c->flags |= SF_F_NO_OPEN;
+	if (c->flags & SF_F_TIME_WAIT && !wants_close(c, SF_OUT_FIN, 0))
+		c->flags |= SF_F_NO_CLOSE;
+	return true;
+}
+
 static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c, bool may_find_owner)
 {
 	__u64 key = (__u64)object;
 	enum verdict v;
 
 	c->flags |= SF_F_LATE;
-	v = judge(c);
+	v = judge_past(c) ? judge(c) : REJECT;
 	if (v == REJECT || (v == UNDECIDED && !may_find_owner))
 		return;
 	if (v == UNDECIDED)

@@ -8,20 +8,23 @@
 
 /*
  * From here on .closing is valid. A handshake not reported yet is kept aside if the verdict is still out; else it never ended
- * in our sight (TCP Fast Open closed before its last ACK, or a change of state was missed) and is reported as it is.
+ * in our sight (TCP Fast Open closed before its last ACK, or a change of state was missed) and is reported as it is. False:
+ * it was not wanted, and the connection is forgotten.
  */
-static __always_inline void begin_closing(struct sf_conn *c)
+static __always_inline bool begin_closing(const void *object, struct sf_conn *c)
 {
 	if (c->flags & SF_F_CLOSING)
-		return;
+		return true;
 	if (c->flags & SF_F_PENDING && !(c->flags & SF_F_OPENED)) {
 		if (bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY))
 			lose(SF_LOST_EVICTED);
-	} else {
-		write_open(c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns());
+	} else if (!write_open(c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns())) {
+		conn_forget(object, c);
+		return false;
 	}
 	__builtin_memset(&c->closing, 0, sizeof(c->closing));
 	__sync_fetch_and_add(&c->flags, SF_F_CLOSING);
+	return true;
 }
 
 static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
@@ -32,7 +35,10 @@ static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outco
 	if (c->source == SF_SRC_NONE)
 		lose(SF_LOST_UNATTRIBUTED);
 	emit_stage(c, SF_ST_END, ts);
-	emit(c, SF_EV_CLOSE, outcome, ts);
+	if (wants_close(c, outcome, ts))
+		emit(c, SF_EV_CLOSE, outcome, ts);
+	else
+		c->flags |= SF_F_NO_CLOSE;
 }
 
 /* The connection is over and no minisock carries it on. */
@@ -90,7 +96,8 @@ static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u6
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
-	begin_closing(c);
+	if (!begin_closing(sk, c))
+		return;
 	c->closing.fin_sent_ts = now;
 	if (!c->closing.fin_rcvd_ts)
 		c->flags |= SF_F_FIN_SENT_1ST;
@@ -115,7 +122,8 @@ static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u6
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
-	begin_closing(c);
+	if (!begin_closing(sk, c))
+		return;
 	c->closing.fin_rcvd_ts = now;
 	if (!c->closing.fin_sent_ts)
 		c->flags |= SF_F_FIN_RCVD_1ST;
@@ -262,7 +270,8 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 		on_failed(sk, c, now);
 		return;
 	}
-	begin_closing(c);
+	if (!begin_closing(sk, c))
+		return;
 	c->error = BPF_CORE_READ(sk, sk_err);
 	last_ack = old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) && all_acked(sk);
 	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))
@@ -300,7 +309,8 @@ static __always_inline void on_destroy(struct sock *sk)
 		conn_forget(sk, c);
 		return;
 	}
-	begin_closing(c);
+	if (!begin_closing(sk, c))
+		return;
 	take_numbers(sk, c);
 	end_here(sk, c, SF_OUT_NONE, now);
 }
@@ -353,7 +363,8 @@ static __always_inline void on_rst_out(const void *object, __u32 reason)
 	}
 	if (!c->est_ts)
 		return;
-	begin_closing(c);
+	if (!begin_closing(object, c))
+		return;
 	c->flags |= SF_F_RST_OUT;
 	if (reason && !c->closing.rst_reason)
 		c->closing.rst_reason = reason;

@@ -35,40 +35,15 @@ static __always_inline __u64 new_id(bool in_connect)
 	       (bpf_get_smp_processor_id() & 0xfff);
 }
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-
-/* NFS, iSCSI and the like open and close sockets of their own. */
-static __always_inline bool is_kernel_thread(void)
+/* accept() may race with a softirq that sets another flag. */
+static __always_inline void set_in_cgroup(struct sf_conn *c, bool is_in)
 {
-	return BPF_CORE_READ((const struct task_struct *)bpf_get_current_task(), flags) & PF_KTHREAD;
-}
+	bool was_in = c->flags & SF_F_IN_CGROUP;
 
-/*
- * Only where the running task is the one that asked: connect(), accept(), listen(), close(). What the kernel does for
- * itself has no owner.
- */
-static __always_inline void own_by_current(struct sf_conn *c, enum sf_source source)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	if (is_kernel_thread())
-		return;
-	c->pid = id >> 32;
-	c->tid = id;
-	c->uid = bpf_get_current_uid_gid();
-	c->cgroup_id = bpf_get_current_cgroup_id();
-	c->source = source;
-	bpf_get_current_comm(c->comm, sizeof(c->comm));
-}
-
-static __always_inline void disown(struct sf_conn *c)
-{
-	c->source = SF_SRC_NONE;
-	c->pid = 0;
-	c->tid = 0;
-	c->uid = 0;
-	c->cgroup_id = 0;
-	__builtin_memset(c->comm, 0, sizeof(c->comm));
+	if (is_in && !was_in)
+		__sync_fetch_and_add(&c->flags, SF_F_IN_CGROUP);
+	else if (was_in && !is_in)
+		__sync_fetch_and_add(&c->flags, -(__u32)SF_F_IN_CGROUP);
 }
 
 static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
@@ -79,6 +54,25 @@ static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 	c->cgroup_id = o->cgroup_id;
 	c->source = o->source;
 	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
+	set_in_cgroup(c, o->in_cgroup);
+}
+
+static __always_inline void own_by_current(struct sf_conn *c, enum sf_source source)
+{
+	const struct task_struct *task = current_task();
+	struct sf_owner o;
+
+	if (is_kernel_thread(task))
+		return;
+	read_owner(&o, task, source);
+	own(c, &o);
+}
+
+static __always_inline void disown(struct sf_conn *c)
+{
+	struct sf_owner nobody = {.source = SF_SRC_NONE};
+
+	own(c, &nobody);
 }
 
 static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
@@ -92,26 +86,36 @@ static __always_inline void own_by_listener(struct sf_conn *c, const struct sock
 
 static __always_inline void close_by_current(struct sf_conn *c)
 {
-	if (is_kernel_thread())
+	const struct task_struct *task = current_task();
+
+	if (is_kernel_thread(task))
 		return;
-	c->closing.closer_pid = bpf_get_current_pid_tgid() >> 32;
+	c->closing.closer_pid = tgid_of(task);
 	bpf_get_current_comm(c->closing.closer_comm, sizeof(c->closing.closer_comm));
+}
+
+static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)
+{
+	add_count(c->role == SF_ROLE_SERVER ? SF_CNT_SERVER_TRIED : SF_CNT_CLIENT_TRIED, delta);
+	if (c->flags & SF_F_LATE)
+		add_count(SF_CNT_LATE, delta);
 }
 
 /* Followed from here on, by what it has behind it already. */
 static __always_inline void count_tried(const struct sf_conn *c)
 {
-	if (c->flags & SF_F_TIME_WAIT) {
+	if (c->flags & SF_F_TIME_WAIT)
 		count(SF_CNT_TW_BEGUN);
-		return;
-	}
-	if (c->flags & SF_F_OPENED) {
+	else if (c->flags & SF_F_OPENED)
 		count(SF_CNT_FOUND);
-		return;
-	}
-	count(c->role == SF_ROLE_SERVER ? SF_CNT_SERVER_TRIED : SF_CNT_CLIENT_TRIED);
-	if (c->flags & SF_F_LATE)
-		count(SF_CNT_LATE);
+	else
+		add_tried(c, 1);
+}
+
+/* It was counted before it showed that it is not wanted. */
+static __always_inline void uncount_tried(const struct sf_conn *c)
+{
+	add_tried(c, -1);
 }
 
 static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts);

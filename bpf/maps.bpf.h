@@ -12,16 +12,25 @@
 /* --- decided before load ------------------------------------------------------------------------------ */
 
 /* What the user asked for. */
-const volatile bool cfg_stages;	 /* write a record per stage */
-const volatile bool cfg_by_task; /* pid, tree or comm decides: a server's connection waits for accept() */
+const volatile bool cfg_stages; /* write a record per stage */
+const volatile bool
+	cfg_by_task; /* one of the next four, or comm, decides: a server's connection waits for accept() */
 const volatile bool cfg_by_pid;
 const volatile bool cfg_by_tree;
+const volatile bool cfg_by_uid;
+const volatile bool cfg_by_cgroup;
 const volatile bool cfg_by_netns;
-const volatile __u8 cfg_port_ends; /* kinds of port filter given (enum sf_port_end); each must hold */
+const volatile __u8 cfg_port_ends; /* kinds of port filter given (enum sf_end); each must hold */
+const volatile __u8 cfg_addr_ends; /* kinds of address filter given */
 const volatile __u8 cfg_family;	   /* 0, SF_AF_INET or SF_AF_INET6 */
 const volatile __u8 cfg_roles;	   /* bits 1 << enum sf_role; 0: all */
 const volatile __u32 cfg_comm_cnt;
 const volatile struct sf_glob cfg_comms[SF_MAX_COMMS];
+const volatile bool cfg_by_outcome;
+const volatile __u32 cfg_outcomes;	   /* bits 1 << enum sf_outcome of the records wanted */
+const volatile __u64 cfg_min_handshake_ns; /* 0: any, known or not */
+const volatile __u64 cfg_min_close_ns;
+const volatile __u32 cfg_pidns;	       /* inode of synfin's PID namespace; 0: the initial one */
 const volatile __u64 cfg_wakeup_bytes; /* wake the reader when this much waits for it */
 
 /* What the kernel can do, found by asking. */
@@ -35,6 +44,9 @@ const volatile __u64 cfg_tick_ns; /* of the kernel's jiffies */
 
 /* Set by user space when all hooks are attached: what is born before could miss one of its events. */
 bool active;
+
+/* Processes that sf_family has added to flt_tree. */
+__u32 relatives;
 
 /* --- remembered -------------------------------------------------------------------------------------- */
 
@@ -172,9 +184,7 @@ struct {
 
 /* --- filters ----------------------------------------------------------------------------------------- */
 
-/* Processes asked for by number, and with --tree or -- CMD their descendants. Key: tgid in the initial pid
- * namespace, or in synfin's own for those asked for by number. The tree is kept by the fork and exit hooks.
- */
+/* Processes asked for by number. Key: tgid in synfin's PID namespace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -183,6 +193,10 @@ struct {
 	__type(value, __u8);
 } flt_pids SEC(".maps");
 
+/*
+ * Processes asked for with --tree or -- CMD, and their descendants. Key: tgid in synfin's PID namespace. Inserted by
+ * user space, by the fork hook, and by sf_family for those that were there before; deleted by the exit hook.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -190,6 +204,23 @@ struct {
 	__type(key, __u32);
 	__type(value, __u8);
 } flt_tree SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u8);
+} flt_uids SEC(".maps");
+
+/* Cgroups by inode; those below them are not in it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, __u8);
+} flt_cgroups SEC(".maps");
 
 /* Network namespaces by inode. */
 struct {
@@ -200,7 +231,16 @@ struct {
 	__type(value, __u8);
 } flt_netns SEC(".maps");
 
-/* One byte a port: bits of enum sf_port_end. */
+/* Bits of enum sf_end. A trie finds the narrowest network alone: user space gives it the bits of those around it too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct sf_network);
+	__type(value, __u8);
+} flt_networks SEC(".maps");
+
+/* One byte a port: bits of enum sf_end. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 65536);
@@ -222,12 +262,18 @@ static __always_inline struct sf_counters *these_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-static __always_inline void count(enum sf_count what)
+/* `delta` may be negative, and then of another CPU: the sum is what is right. */
+static __always_inline void add_count(enum sf_count what, __s64 delta)
 {
 	struct sf_counters *c = these_counters();
 
 	if (c)
-		__sync_fetch_and_add(&c->counts[what], 1);
+		__sync_fetch_and_add(&c->counts[what], delta);
+}
+
+static __always_inline void count(enum sf_count what)
+{
+	add_count(what, 1);
 }
 
 static __always_inline void lose(enum sf_lost what)

@@ -6,14 +6,28 @@
 #ifndef SYNFIN_OPENING_BPF_H
 #define SYNFIN_OPENING_BPF_H
 
-/* Writes `open`, or keeps it for the verdict. */
-static __always_inline void write_open(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+/* The handshake has ended, and `o` tells of it. False: it is not wanted (--min-handshake), and the caller forgets it. */
+static __always_inline bool count_open(struct sf_conn *c, const struct sf_opening *o, enum sf_outcome outcome)
+{
+	if (!wants_handshake(c, o, outcome)) {
+		uncount_tried(c);
+		return false;
+	}
+	count(outcome == SF_OUT_ESTABLISHED ? SF_CNT_OPENED : SF_CNT_FAILED);
+	__sync_fetch_and_add(&c->flags, wants_outcome(outcome) ? SF_F_OPENED : SF_F_OPENED | SF_F_NO_OPEN);
+	return true;
+}
+
+/* Writes `open`, or keeps it for the verdict. False: as above. */
+static __always_inline bool write_open(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
 {
 	if (c->flags & (SF_F_PENDING | SF_F_OPENED))
-		return;
-	__sync_fetch_and_add(&c->flags, SF_F_OPENED);
-	count(outcome == SF_OUT_ESTABLISHED ? SF_CNT_OPENED : SF_CNT_FAILED);
-	emit(c, SF_EV_OPEN, outcome, ts);
+		return true;
+	if (!count_open(c, &c->opening, outcome))
+		return false;
+	if (!(c->flags & SF_F_NO_OPEN))
+		emit(c, SF_EV_OPEN, outcome, ts);
+	return true;
 }
 
 /* sk_err was set from the RST or the ICMP error by tcp_reset() or tcp_v4_err(), or by the timer. */

@@ -320,28 +320,30 @@ static __always_inline void on_server_established(struct sock *sk, __u64 now)
 		     (struct segment){.seq = c->opening.peer_isn + 1,
 				      .ack = c->opening.isn + 1,
 				      .known = c->opening.seqs_known ? SF_K_SEQ | SF_K_ACK : 0});
-	write_open(c, SF_OUT_ESTABLISHED, now);
+	if (!write_open(c, SF_OUT_ESTABLISHED, now))
+		conn_forget(sk, c);
 }
 
 /* --- accept ------------------------------------------------------------------------------------------- */
 
-/* The verdict came after the close had begun: `open` is written from what was kept. */
-static __always_inline void write_parked_open(struct sf_conn *c)
+/* The verdict came after the close had begun: `open` is written from what was kept. False: as write_open(). */
+static __always_inline bool write_parked_open(struct sf_conn *c)
 {
 	struct sf_opening *o = bpf_map_lookup_elem(&parked, &c->id);
 	struct sf_event *e;
+	bool wanted;
 
 	if (!o || c->flags & SF_F_OPENED)
-		return;
-	__sync_fetch_and_add(&c->flags, SF_F_OPENED);
-	count(SF_CNT_OPENED);
-	e = event_reserve(c, SF_EV_OPEN, c->est_ts);
+		return true;
+	wanted = count_open(c, o, SF_OUT_ESTABLISHED);
+	e = wanted && !(c->flags & SF_F_NO_OPEN) ? event_reserve(c, SF_EV_OPEN, c->est_ts) : NULL;
 	if (e) {
 		e->outcome = SF_OUT_ESTABLISHED;
 		__builtin_memcpy(&e->conn.opening, o, sizeof(*o));
 		event_submit(e);
 	}
 	bpf_map_delete_elem(&parked, &c->id);
+	return wanted;
 }
 
 /* accept() is about to return this socket to the running task. */
@@ -349,6 +351,7 @@ static __always_inline void on_accept(const struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
 	__u64 now = bpf_ktime_get_ns();
+	bool wanted;
 
 	if (!c || c->flags & SF_F_ACCEPTED || (c->role != SF_ROLE_SERVER && c->role != SF_ROLE_NONE))
 		return;
@@ -363,12 +366,15 @@ static __always_inline void on_accept(const struct sock *sk)
 		c->opening.accept_ts = now;
 		return;
 	}
-	if (c->flags & SF_F_CLOSING)
-		write_parked_open(c);
-	else
-		write_open(c, SF_OUT_ESTABLISHED, c->est_ts);
+	wanted =
+		c->flags & SF_F_CLOSING ? write_parked_open(c) : write_open(c, SF_OUT_ESTABLISHED, c->est_ts);
+	if (!wanted) {
+		conn_forget(sk, c);
+		return;
+	}
 	emit_stage(c, SF_ST_ACCEPT, now);
-	emit(c, SF_EV_ACCEPT, SF_OUT_NONE, now);
+	if (!(c->flags & SF_F_NO_OPEN))
+		emit(c, SF_EV_ACCEPT, SF_OUT_NONE, now);
 }
 
 #endif

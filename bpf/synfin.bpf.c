@@ -15,6 +15,7 @@
 #include "synfin.h"
 #include "maps.bpf.h"
 #include "kernel.bpf.h"
+#include "owner.bpf.h"
 #include "filter.bpf.h"
 #include "emit.bpf.h"
 #include "conn.bpf.h"
@@ -32,14 +33,10 @@ char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline void on_listen(struct sock *sk)
 {
-	struct sf_owner o = {.source = SF_SRC_LISTENER};
-	__u64 key = (__u64)sk, id = bpf_get_current_pid_tgid();
+	__u64 key = (__u64)sk;
+	struct sf_owner o;
 
-	o.pid = id >> 32;
-	o.tid = id;
-	o.uid = bpf_get_current_uid_gid();
-	o.cgroup_id = bpf_get_current_cgroup_id();
-	bpf_get_current_comm(o.comm, sizeof(o.comm));
+	read_owner(&o, current_task(), SF_SRC_LISTENER);
 	bpf_map_update_elem(&listeners, &key, &o, BPF_ANY);
 }
 
@@ -428,10 +425,10 @@ int sf_sockets(struct bpf_iter__tcp *ctx)
 SEC("?iter/task_file")
 int sf_owners(struct bpf_iter__task_file *ctx)
 {
-	struct sf_owner o = {.source = SF_SRC_ITERATOR};
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct sf_owner o;
 	struct sock *sk;
 	__u64 key;
 
@@ -441,11 +438,7 @@ int sf_owners(struct bpf_iter__task_file *ctx)
 	sk = BPF_CORE_READ(socket, sk);
 	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	o.pid = BPF_CORE_READ(task, tgid);
-	o.tid = BPF_CORE_READ(task, pid);
-	o.uid = BPF_CORE_READ(task, cred, uid.val);
-	o.cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-	BPF_CORE_READ_INTO(&o.comm, task, comm);
+	read_owner(&o, task, SF_SRC_ITERATOR);
 	key = (__u64)sk;
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
 		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
@@ -454,26 +447,57 @@ int sf_owners(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* --- the process tree of `trace -- CMD` ---------------------------------------------------------------- */
+/* --- the process tree of --tree and `trace -- CMD` ------------------------------------------------------ */
+
+/* The child of a member is one. False: nothing changed. */
+static __always_inline bool join_tree(const struct task_struct *parent, const struct task_struct *child)
+{
+	__u32 from = tgid_of(parent), to = tgid_of(child);
+	__u8 one = 1;
+
+	return from != to && bpf_map_lookup_elem(&flt_tree, &from) &&
+	       !bpf_map_update_elem(&flt_tree, &to, &one, BPF_NOEXIST);
+}
+
+/* The last thread has left: the number may be given to a stranger. Connections the process has keep their verdict. */
+static __always_inline bool drop_if_dead(const struct task_struct *task)
+{
+	__u32 tgid = tgid_of(task);
+
+	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+		return false;
+	bpf_map_delete_elem(&flt_tree, &tgid);
+	return true;
+}
 
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(sf_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid);
-	__u8 one = 1;
-
-	if (from != to && bpf_map_lookup_elem(&flt_tree, &from))
-		bpf_map_update_elem(&flt_tree, &to, &one, BPF_ANY);
+	join_tree(parent, child);
 	return 0;
 }
 
-/* The last thread leaves; its number may be given to a stranger. Connections it has keep their verdict. */
 SEC("?tp_btf/sched_process_exit")
 int BPF_PROG(sf_exit, struct task_struct *task)
 {
-	__u32 tgid = BPF_CORE_READ(task, tgid);
+	drop_if_dead(task);
+	return 0;
+}
 
-	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		bpf_map_delete_elem(&flt_tree, &tgid);
+/*
+ * Who descended before the hooks above were there. Run until nobody is added: a child may come before its parent, and one
+ * that is born meanwhile of a parent not added yet is met by the next run. The exit hook may have looked before us.
+ */
+SEC("?iter/task")
+int sf_family(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task || drop_if_dead(task))
+		return 0;
+	if (join_tree(BPF_CORE_READ(task, real_parent), task)) {
+		relatives++;
+		drop_if_dead(task);
+	}
 	return 0;
 }

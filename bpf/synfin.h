@@ -62,6 +62,9 @@ enum sf_flag {
 	SF_F_GAP = 1 << 22,	  /* an event of this connection was missed */
 	SF_F_CLOSING = 1 << 23,	  /* .closing is valid, .opening is gone */
 	SF_F_SOCK_GONE = 1 << 24, /* numbers of the full socket were taken, the minisock carries on */
+	SF_F_IN_CGROUP = 1 << 25, /* its owner is in a cgroup that was asked for */
+	SF_F_NO_OPEN = 1 << 26,	  /* its `open` was not wanted, so neither is its `accept` */
+	SF_F_NO_CLOSE = 1 << 27,  /* its `close` was not wanted, so neither is its `gone` */
 };
 #define SF_FLAGS_SHOWN ((1 << 11) - 1)
 
@@ -115,7 +118,7 @@ struct sf_conn {
 	__u8 role;   /* enum sf_role */
 	__u8 state;  /* the kernel's TCP_*, as of the last event */
 	__u8 source; /* enum sf_source */
-	__u32 pid;   /* tgid of the owner, 0 with SF_SRC_NONE */
+	__u32 pid;   /* tgid of the owner; 0 with SF_SRC_NONE, and if it has none in synfin's PID namespace */
 	__u32 tid;
 	__u32 uid;
 	__u8 comm[SF_COMM_LEN];
@@ -233,8 +236,15 @@ struct sf_counters {
 	__u64 lost[__SF_LOST_MAX];
 };
 
-/* Which end of a connection a port filter looks at; bits of a port's byte in the filter table. */
-enum sf_port_end { SF_PORT_LOCAL = 1 << 0, SF_PORT_REMOTE = 1 << 1, SF_PORT_EITHER = 1 << 2 };
+/* Which end of a connection a filter by port or address looks at; bits of the byte in its table. */
+enum sf_end { SF_END_LOCAL = 1 << 0, SF_END_REMOTE = 1 << 1, SF_END_EITHER = 1 << 2 };
+
+/* Key of the trie of networks; the family comes first, so that 0.0.0.0/0 and ::/0 are two. */
+struct sf_network {
+	__u32 prefix_len; /* of all that follows: 32 more than the network's own */
+	__u32 family;
+	__u8 addr[16]; /* as in struct sf_conn */
+};
 
 #define SF_MAX_COMMS 8	/* comm globs that one run can filter by */
 #define SF_GLOB_LEN  32 /* with the NUL */
@@ -250,15 +260,16 @@ struct sf_glob {
 	__u32 final;
 };
 
-/* The task that called listen(); key: kernel address of the listening sock. */
+/* Who a task is, as struct sf_conn says it. */
 struct sf_owner {
 	__u64 cgroup_id;
-	__u32 pid;
+	__u32 pid; /* 0: none in synfin's PID namespace */
 	__u32 tid;
 	__u32 uid;
 	__u8 comm[SF_COMM_LEN];
-	__u8 source; /* enum sf_source */
-	__u8 pad[3];
+	__u8 source;	/* enum sf_source */
+	__u8 in_cgroup; /* SF_F_IN_CGROUP */
+	__u8 pad[2];
 };
 
 #ifndef __cplusplus

@@ -117,7 +117,8 @@ static __always_inline void write_gone(struct sf_conn *c, enum sf_outcome how, _
 		return;
 	count(SF_CNT_TW_GONE);
 	emit_stage(c, SF_ST_GONE, ts);
-	emit(c, SF_EV_GONE, how, ts);
+	if (!(c->flags & SF_F_NO_CLOSE))
+		emit(c, SF_EV_GONE, how, ts);
 }
 
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */

@@ -50,6 +50,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LPM_TRIE = 11,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
@@ -289,16 +290,36 @@ struct cred {
 	kuid_t uid;
 };
 
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* by level; really as many as that has */
+};
+
 struct kernfs_node {
-	u64 id;
+	u64 id; /* what user space sees as the inode */
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
 };
 
 struct cgroup {
+	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
 };
 
 struct css_set {
-	struct cgroup *dfl_cgrp;
+	struct cgroup *dfl_cgrp; /* in the hierarchy of version 2 */
 };
 
 struct task_struct {
@@ -306,10 +327,13 @@ struct task_struct {
 	int pid;
 	int tgid;
 	char comm[16];
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	const struct cred *cred;
+	struct css_set *cgroups;
 	struct files_struct *files;
 	struct signal_struct *signal;
-	struct css_set *cgroups;
 };
 
 struct socket {
@@ -325,6 +349,10 @@ struct proto_accept_arg {
 
 struct bpf_iter__tcp {
 	struct sock_common *sk_common;
+};
+
+struct bpf_iter__task {
+	struct task_struct *task;
 };
 
 struct bpf_iter__task_file {

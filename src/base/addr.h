@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* IP addresses as bytes in network order, IPv4 in the first 4 of 16. */
+/* IP addresses as bytes in network order, IPv4 in the first 4 of 16; and networks of them. */
 #ifndef SYNFIN_BASE_ADDR_H
 #define SYNFIN_BASE_ADDR_H
 
@@ -14,5 +14,21 @@ const char *addr__format(int af, const uint8_t bytes[16], char buf[ADDR_TEXT_SZ]
 
 /* All zeroes: no end of a connection has this address, it was not known when it was read. */
 bool addr__is_unset(int af, const uint8_t bytes[16]);
+
+/* All addresses that begin with the first `len` bits of `bytes`; the others are 0. */
+struct network {
+	int af; /* AF_INET, AF_INET6 */
+	uint8_t bytes[16];
+	unsigned int len;
+};
+
+/*
+ * "10.0.0.0/8", "fd00::/8", "::1"; without a length it is one address. What lies within ::ffff:0:0/96 is IPv4. 0; -EINVAL
+ * malformed; -ERANGE longer than an address; -EDOM bits beyond the length are set.
+ */
+int addr__parse_network(const char *text, struct network *ret_network);
+
+/* Whether all of `inner` is in `outer`. */
+bool network__covers(const struct network *outer, const struct network *inner);
 
 #endif

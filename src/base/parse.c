@@ -3,7 +3,9 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -182,6 +184,122 @@ int parse__ports(const char *what, const char *text, struct port_set *set, struc
 			sum.bits[port / 64] |= 1ULL << port % 64;
 	}
 	*set = sum;
+	return 0;
+}
+
+int parse__word(const char *what, const char **rest, char *word, size_t sz, struct parse_error *err)
+{
+	const char *text = *rest;
+	struct slice part = next_part(&text, ',');
+
+	if (!part.len)
+		return fail(err, -EINVAL, what, whole(*rest),
+			    "has an empty word: give words with commas between");
+	if (part.len >= sz)
+		return fail(err, -ERANGE, what, part, "is too long: at most %zu characters", sz - 1);
+	memcpy(word, part.at, part.len);
+	word[part.len] = '\0';
+	*rest = text;
+	return 0;
+}
+
+static int parse_network(const char *what, const char *text, struct network *ret_network,
+			 struct parse_error *err)
+{
+	switch (addr__parse_network(text, ret_network)) {
+	case 0:
+		return 0;
+	case -ERANGE:
+		return fail(err, -ERANGE, what, whole(text),
+			    "has too long a prefix: at most 32 bits for IPv4, 128 for IPv6");
+	case -EDOM:
+		return fail(err, -EINVAL, what, whole(text),
+			    "has bits set behind its prefix: clear them, or leave the prefix out for one "
+			    "address");
+	default:
+		return fail(err, -EINVAL, what, whole(text),
+			    "is no address or network: write 10.0.0.0/8, fd00::/8 or ::1");
+	}
+}
+
+int parse__networks(const char *what, const char *text, struct network *networks, size_t cap, size_t *cnt,
+		    struct parse_error *err)
+{
+	struct network one;
+	size_t n = *cnt;
+	char word[64];
+	int code = 0;
+
+	while (text) {
+		code = parse__word(what, &text, word, sizeof(word), err);
+		if (!code)
+			code = parse_network(what, word, &one, err);
+		if (code)
+			return code;
+		if (n == cap)
+			return fail(err, -E2BIG, what, whole(word), "is one too many: at most %zu networks",
+				    cap);
+		networks[n++] = one;
+	}
+	*cnt = n;
+	return 0;
+}
+
+/*
+ * NULL: none, or it cannot be told. Linked statically, glibc would load what nsswitch.conf names from a host whose glibc is
+ * another one, and crash: there it is the local file alone.
+ */
+#ifdef SYNFIN_STATIC
+static struct passwd *find_user(const char *name, struct passwd *entry, char *buf, size_t sz)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	struct passwd *found = NULL;
+
+	if (!file)
+		return NULL;
+	while (!fgetpwent_r(file, entry, buf, sz, &found) && strcmp(found->pw_name, name) != 0)
+		found = NULL;
+	fclose(file);
+	return found;
+}
+#else
+static struct passwd *find_user(const char *name, struct passwd *entry, char *buf, size_t sz)
+{
+	struct passwd *found = NULL;
+
+	return getpwnam_r(name, entry, buf, sz, &found) ? NULL : found;
+}
+#endif
+
+static int look_up_user(const char *name, uint32_t *ret_uid)
+{
+	struct passwd entry, *found = NULL;
+	size_t sz = 1 << 16;
+	char *buf = malloc(sz);
+
+	if (buf)
+		found = find_user(name, &entry, buf, sz);
+	if (found)
+		*ret_uid = found->pw_uid;
+	free(buf);
+	return found ? 0 : -ENOENT;
+}
+
+int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct parse_error *err)
+{
+	struct slice all = whole(text);
+	uint64_t uid = 0;
+
+	if (all.len && strspn(text, "0123456789") == all.len) {
+		int code = parse_bounded(what, all, 0, UINT32_MAX - 1, &uid, err);
+
+		if (!code)
+			*ret_uid = (uint32_t)uid;
+		return code;
+	}
+	if (!all.len || look_up_user(text, ret_uid))
+		return fail(err, -EINVAL, what, all,
+			    "is no user that can be looked up here: give the user ID, a number");
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
+
 /* One line, safe to show on a terminal whatever was typed. */
 struct parse_error {
 	char text[256];
@@ -42,6 +44,19 @@ int parse__ports(const char *what, const char *text, struct port_set *set, struc
 
 /* "300ms", "2s", "1.5us": a number and one of ns us ms s m h. */
 int parse__duration(const char *what, const char *text, uint64_t *ret_ns, struct parse_error *err);
+
+/* "10.0.0.0/8,fd00::/8,::1" as addr__parse_network() takes them, appended to networks[*cnt...]. */
+int parse__networks(const char *what, const char *text, struct network *networks, size_t cap, size_t *cnt,
+		    struct parse_error *err);
+
+/*
+ * The next word of a list by commas, copied to word[sz]; *rest moves on, to NULL behind the last one. An empty word is
+ * malformed, one that does not fit out of bounds.
+ */
+int parse__word(const char *what, const char **rest, char *word, size_t sz, struct parse_error *err);
+
+/* A user ID, or the name of a user that this host can look up. */
+int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct parse_error *err);
 
 /* A pattern of * and ? for task names: not empty, not longer than PARSE_GLOB_MAX, able to match one. */
 int parse__comm_glob(const char *what, const char *text, struct parse_error *err);

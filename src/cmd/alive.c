@@ -38,10 +38,8 @@ int alive__run(const struct options *opts, session_out_fn make_out)
 {
 	struct tracer_opts topts = {.filter = &opts->filter, .snapshot = true};
 	struct tracer *tracer = NULL;
-	int err = session__check_pids(opts);
+	int err = tracer__new(&topts, &tracer);
 
-	if (!err)
-		err = tracer__new(&topts, &tracer);
 	if (err)
 		return session__exit_status(err);
 	err = write_alive(opts, tracer, make_out);

@@ -4,45 +4,21 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/parse.h"
-#include "kernel/netns.h"
-#include "model/names.h"
-
-/* What a parser below returns after its one line on stderr; argp's own refusals are other numbers. */
-#define TOLD ECANCELED
+#include "cmd/filter_options.h"
 
 enum key {
-	KEY_LPORT = 0x100,
-	KEY_RPORT,
-	KEY_NETNS,
-	KEY_ROLE,
-	KEY_TIER,
+	KEY_TIER = 0x100,
 	KEY_JSON,
 	KEY_STAGES,
 	KEY_ALIVE,
 	KEY_VERBOSE,
 	KEY_HELP,
-};
-
-static const struct argp_option filter_options[] = {
-	{NULL, 0, NULL, 0,
-	 "Filters (several values by comma or repetition; different kinds must all hold):", 1},
-	{"pid", 'p', "PID,...", 0, "connections of these processes, their threads included", 1},
-	{"comm", 'c', "GLOB", 0, "of tasks with a name like this; * any run, ? any one character", 1},
-	{"port", 'P', "PORTS", 0, "with one of these ports on either end: 80,443,8000-8100", 1},
-	{"lport", KEY_LPORT, "PORTS", 0, "with one of these ports on this end", 1},
-	{"rport", KEY_RPORT, "PORTS", 0, "with one of these ports on the other end", 1},
-	{"netns", KEY_NETNS, "PID|PATH|INODE", 0, "in this network namespace", 1},
-	{"ipv4", '4', NULL, 0, "IPv4 only, v4-mapped included", 1},
-	{"ipv6", '6', NULL, 0, "IPv6 only", 1},
-	{"role", KEY_ROLE, "ROLE,...", 0, "client, server or both (simultaneous open)", 1},
-	{0},
 };
 
 static const struct argp_option trace_options[] = {
@@ -67,85 +43,6 @@ static const struct argp_option common_options[] = {
 	{0},
 };
 
-/* A parser of base/parse.c has refused: its sentence is the one line. */
-static error_t refuse(const struct parse_error *err)
-{
-	log__error("%s", err->text);
-	return TOLD;
-}
-
-static error_t add_pids(struct filter *f, const char *arg)
-{
-	struct parse_error err;
-	size_t before = f->pid_cnt;
-
-	if (parse__pids("--pid", arg, f->pids, FILTER_MAX_PIDS, &f->pid_cnt, &err))
-		return refuse(&err);
-	for (size_t i = before; i < f->pid_cnt; i++) {
-		if (kill(f->pids[i], 0) && errno == ESRCH) {
-			log__error("--pid: there is no process %u: see ps for the ones there are",
-				   f->pids[i]);
-			return TOLD;
-		}
-	}
-	return 0;
-}
-
-static error_t add_comm(struct filter *f, const char *arg)
-{
-	struct parse_error err;
-
-	if (parse__comm_glob("--comm", arg, &err))
-		return refuse(&err);
-	if (f->comm_cnt == SF_MAX_COMMS) {
-		log__error("--comm: at most %d patterns: combine some with *", SF_MAX_COMMS);
-		return TOLD;
-	}
-	snprintf(f->comms[f->comm_cnt++], SF_GLOB_LEN, "%s", arg);
-	return 0;
-}
-
-static error_t add_ports(const char *what, const char *arg, struct port_set *set)
-{
-	struct parse_error err;
-
-	return parse__ports(what, arg, set, &err) ? refuse(&err) : 0;
-}
-
-static error_t add_netns(struct filter *f, const char *arg)
-{
-	struct parse_error err;
-
-	if (f->netns_cnt == FILTER_MAX_NETNS) {
-		log__error("--netns: at most %d namespaces", FILTER_MAX_NETNS);
-		return TOLD;
-	}
-	if (netns__resolve(arg, &f->netns[f->netns_cnt], &err))
-		return refuse(&err);
-	f->netns_cnt++;
-	return 0;
-}
-
-static error_t add_roles(struct filter *f, const char *arg)
-{
-	char text[64], *save = NULL;
-	enum sf_role role;
-
-	snprintf(text, sizeof(text), "%s", arg);
-	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		if (names__parse_role(word, &role)) {
-			log__error("--role: '%s' is none: it is client, server or both", word);
-			return TOLD;
-		}
-		f->roles |= 1 << role;
-	}
-	if (!f->roles) {
-		log__error("--role: empty: it is client, server or both");
-		return TOLD;
-	}
-	return 0;
-}
-
 static error_t set_interval(uint64_t *ret_ns, const char *arg)
 {
 	struct parse_error err;
@@ -154,50 +51,36 @@ static error_t set_interval(uint64_t *ret_ns, const char *arg)
 
 	snprintf(text, sizeof(text), "%s%s", arg, bare ? "s" : "");
 	if (parse__duration("--interval", text, ret_ns, &err))
-		return refuse(&err);
+		return options__refuse(&err);
 	if (*ret_ns < 10000000) {
 		log__error("--interval: '%s' is too short: at least 10ms", arg);
-		return TOLD;
+		return OPTIONS_TOLD;
 	}
 	return 0;
 }
 
-static error_t set_family(struct filter *f, uint8_t family)
+/* What asks about more than one moment, and so excludes --alive. NULL: nothing does. */
+static const char *find_course(const struct options *o)
 {
-	if (f->family && f->family != family) {
-		log__error("-4 and -6 exclude each other: leave both out to see both");
-		return TOLD;
-	}
-	f->family = family;
-	return 0;
+	const struct filter *f = &o->filter;
+
+	return o->cmd		     ? "the command"
+	       : o->stages	     ? "--stages"
+	       : f->outcomes	     ? "--outcome"
+	       : f->failed	     ? "--failed"
+	       : f->min_handshake_ns ? "--min-handshake"
+	       : f->min_close_ns     ? "--min-close"
+				     : NULL;
 }
 
-static error_t parse_filter(int key, char *arg, struct argp_state *state)
+static error_t refuse_course(const struct options *o)
 {
-	struct options *o = state->input;
-	struct filter *f = &o->filter;
+	const char *course = find_course(o);
 
-	switch (key) {
-	case 'p':
-		return add_pids(f, arg);
-	case 'c':
-		return add_comm(f, arg);
-	case 'P':
-		return add_ports("--port", arg, &f->ports);
-	case KEY_LPORT:
-		return add_ports("--lport", arg, &f->lports);
-	case KEY_RPORT:
-		return add_ports("--rport", arg, &f->rports);
-	case KEY_NETNS:
-		return add_netns(f, arg);
-	case '4':
-		return set_family(f, SF_AF_INET);
-	case '6':
-		return set_family(f, SF_AF_INET6);
-	case KEY_ROLE:
-		return add_roles(f, arg);
-	}
-	return ARGP_ERR_UNKNOWN;
+	if (!course)
+		return 0;
+	log__error("--alive looks once and follows nothing: leave out %s", course);
+	return OPTIONS_TOLD;
 }
 
 static error_t parse_trace(int key, char *arg, struct argp_state *state)
@@ -212,12 +95,7 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 		o->alive = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (o->alive && (o->stages || o->cmd)) {
-			log__error("--alive looks once and follows nothing: leave out %s",
-				   o->cmd ? "the command" : "--stages");
-			return TOLD;
-		}
-		return 0;
+		return o->alive ? refuse_course(o) : 0;
 	case ARGP_KEY_ARG:
 		if (!state->quoted)
 			return ARGP_ERR_UNKNOWN;
@@ -253,7 +131,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case KEY_TIER:
 		if (tier__parse(arg, &o->tier)) {
 			log__error("--tier: '%s' is none: it is full, kprobe or tracepoint", arg);
-			return TOLD;
+			return OPTIONS_TOLD;
 		}
 		o->force_tier = true;
 		return 0;
@@ -262,7 +140,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		exit(fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE);
 	case ARGP_KEY_ARG:
 		log__error("'%s' is one word too many: see synfin --help", arg);
-		return TOLD;
+		return OPTIONS_TOLD;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
@@ -289,7 +167,6 @@ static error_t parse_top(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp filter_argp = {filter_options, parse_filter, NULL, NULL, NULL, NULL, NULL};
 static const struct argp trace_argp = {trace_options, parse_trace, NULL, NULL, NULL, NULL, NULL};
 static const struct argp hist_argp = {hist_options, parse_hist, NULL, NULL, NULL, NULL, NULL};
 static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
@@ -320,9 +197,13 @@ enum exit_status options__parse(enum options_set set, const char *usage, const c
 	in.child_cnt = n;
 	err = argp_parse(&top, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &in);
 	apply_level(ret_opts);
+	if (!err && ret_opts->cmd && ret_opts->filter.tree_cnt) {
+		log__error("--tree and a command exclude each other: the command is a tree of its own");
+		err = OPTIONS_TOLD;
+	}
 	if (!err)
 		return EXIT_DONE;
-	if (err != TOLD)
+	if (err != OPTIONS_TOLD)
 		log__error("'%s' is not an option, or lacks its value: see %s --help",
 			   in.stumbled_over ? in.stumbled_over : "", argv[0]);
 	return EXIT_USAGE;

@@ -16,7 +16,6 @@
 
 #include "base/log.h"
 #include "cmd/child.h"
-#include "kernel/pidns.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
 
@@ -180,10 +179,7 @@ static int step(struct session *s)
 
 static void tell_ready(const struct session *s)
 {
-	const struct filter *f = &s->opts->filter;
-	bool all = !f->pid_cnt && !f->comm_cnt && !f->netns_cnt && !f->family && !f->roles && !s->opts->cmd &&
-		   port_set__is_empty(&f->ports) && port_set__is_empty(&f->lports) &&
-		   port_set__is_empty(&f->rports);
+	bool all = !s->opts->cmd && filter__is_empty(&s->opts->filter);
 	char missing[128] = "";
 
 	for (int id = 0; id < __HOOK_MAX; id++) {
@@ -234,18 +230,6 @@ static int open_signals(struct session *s)
 	return s->signals < 0 ? -errno : 0;
 }
 
-/* The kernel side knows tasks by their PIDs in the initial namespace; elsewhere a filter by PID would match strangers. */
-int session__check_pids(const struct options *opts)
-{
-	if (pidns__is_initial() || (!opts->filter.pid_cnt && !opts->cmd))
-		return 0;
-	log__error("%s needs the host's PIDs, and synfin runs in a PID namespace of its own: run it outside, "
-		   "or filter "
-		   "by --comm, --netns or ports",
-		   opts->cmd ? "a command" : "--pid");
-	return -EOPNOTSUPP;
-}
-
 static int start(struct session *s, session_out_fn make_out)
 {
 	struct filter filter = s->opts->filter;
@@ -259,7 +243,7 @@ static int start(struct session *s, session_out_fn make_out)
 
 	if (!err && s->opts->cmd) {
 		err = child__prepare(&s->child, s->opts->cmd);
-		filter.tree_pid = s->child.pid;
+		filter.trees[filter.tree_cnt++] = (uint32_t)s->child.pid;
 	}
 	if (err) {
 		log__error("cannot start: %s", strerror(-err));
@@ -313,10 +297,8 @@ enum exit_status session__exit_status(int err)
 int session__run(const struct options *opts, session_out_fn make_out)
 {
 	struct session s = {.opts = opts, .signals = -1};
-	int err = session__check_pids(opts), status;
+	int err = start(&s, make_out), status;
 
-	if (!err)
-		err = start(&s, make_out);
 	if (err) {
 		status = session__exit_status(err);
 		child__end(&s.child);

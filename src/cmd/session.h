@@ -15,10 +15,7 @@ typedef int (*session_out_fn)(const struct options *opts, const struct clock *cl
 /* Runs until a signal, the end of the command, or an error. Returns the exit status. */
 int session__run(const struct options *opts, session_out_fn make_out);
 
-/* 0, or -EOPNOTSUPP after one line: the filter is by PID and the kernel side cannot tell those of this namespace. */
-int session__check_pids(const struct options *opts);
-
-/* Of what did not start: `err` is tracer__new()'s or session__check_pids()'. */
+/* Of what did not start: `err` is tracer__new()'s. */
 enum exit_status session__exit_status(int err);
 
 #endif

@@ -157,9 +157,9 @@ const struct hook hooks[__HOOK_MAX] = {
 	},
 	[HOOK_TREE] = {
 		.name = "tree",
-		.measures = "children of a traced command",
-		.lost = "trace -- CMD",
-		.variants = { TRACEPOINT("tp_btf", "sf_fork", "sf_exit") },
+		.measures = "descendants of a process",
+		.lost = "--tree and trace -- CMD see no descendants",
+		.variants = { TRACEPOINT("tp_btf, iter/task", "sf_fork", "sf_exit", "sf_family") },
 	},
 };
 /* clang-format on */

@@ -3,9 +3,9 @@
 #ifndef SYNFIN_KERNEL_PIDNS_H
 #define SYNFIN_KERNEL_PIDNS_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
-/* Whether the PIDs we see are those that the kernel side compares. True also when that cannot be told. */
-bool pidns__is_initial(void);
+/* Its inode; 0: the initial one, or that cannot be told (no /proc). */
+uint32_t pidns__own(void);
 
 #endif

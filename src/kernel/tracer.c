@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "kernel/caps.h"
 #include "kernel/filters.h"
+#include "kernel/pidns.h"
 #include "kernel/syscall_tp.h"
 #include "kernel/warm.h"
 #include "synfin.skel.h"
@@ -138,6 +139,7 @@ static void configure(struct tracer *t)
 	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_start");
 	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_start");
 	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_SEGMENT, "sf_tw_header");
+	t->skel->rodata->cfg_pidns = pidns__own();
 	filters__configure(t->skel, t->opts.filter);
 }
 
@@ -237,7 +239,7 @@ static int preallocate_maps(struct tracer *t)
 
 	if (btf__find_by_name_kind(t->caps.btf, "bpf_mem_alloc", BTF_KIND_STRUCT) > 0)
 		return 0;
-	bpf_object__for_each_map(map, t->skel->obj) if (!err) err =
+	bpf_object__for_each_map(map, t->skel->obj) if (!err && bpf_map__type(map) == BPF_MAP_TYPE_HASH) err =
 		bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~(uint32_t)BPF_F_NO_PREALLOC);
 	return err ? err : bpf_map__set_max_entries(t->skel->maps.conns, PREALLOCATED_CONNS);
 }
@@ -335,18 +337,38 @@ static void note_warm(struct tracer *t, enum hook_id id, int err)
 	t->choices[id].variant = NULL;
 }
 
+/* The tree is what descends from its roots when all are found that were there before the fork hook. */
+static int run_family(struct tracer *t)
+{
+	uint32_t before;
+	int err;
+
+	do {
+		before = t->skel->bss->relatives;
+		err = warm__find(t->skel->progs.sf_family);
+	} while (!err && t->skel->bss->relatives != before);
+	return err;
+}
+
+static void find_family(struct tracer *t)
+{
+	if (t->choices[HOOK_TREE].wanted && t->choices[HOOK_TREE].variant)
+		note_warm(t, HOOK_TREE, run_family(t));
+}
+
 static void find_owners(struct tracer *t)
 {
 	if (t->choices[HOOK_OWNERS].variant)
-		note_warm(t, HOOK_OWNERS, warm__find_owners(t->skel->progs.sf_owners));
+		note_warm(t, HOOK_OWNERS, warm__find(t->skel->progs.sf_owners));
 }
 
 /*
- * All hooks work: what is born from now on is theirs. The owners of listeners come first, for they stand in for whoever has not
- * accepted yet; those of connections last, when these are known.
+ * All hooks work: what is born from now on is theirs. What filters ask for comes first; then the owners of listeners, who
+ * stand in for whoever has not accepted yet; those of connections last, when these are known.
  */
 static void start_warm(struct tracer *t)
 {
+	find_family(t);
 	find_owners(t);
 	if (t->choices[HOOK_SOCKETS].variant)
 		note_warm(t, HOOK_SOCKETS, warm__find_sockets(t->skel->progs.sf_sockets, t->opts.filter));
@@ -385,9 +407,9 @@ static int set_up(struct tracer *t)
 
 static bool is_wanted(const struct tracer_opts *opts, enum hook_id id)
 {
-	if (opts->snapshot)
-		return id == HOOK_SOCKETS || id == HOOK_OWNERS;
-	return id != HOOK_TREE || opts->filter->tree_pid;
+	if (id == HOOK_TREE)
+		return opts->filter->tree_cnt > 0;
+	return !opts->snapshot || id == HOOK_SOCKETS || id == HOOK_OWNERS;
 }
 
 int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)

@@ -18,7 +18,7 @@ struct tracer;
 struct tracer_opts {
 	const struct filter *filter;
 	bool stages;
-	bool snapshot;	 /* only find what is there now: nothing is attached, tracer__drain() has nothing */
+	bool snapshot;	 /* only find what is there now: no connection's hook is attached, nothing to drain */
 	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
 	enum tier tier;
 };

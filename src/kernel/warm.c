@@ -40,7 +40,7 @@ int warm__find_sockets(const struct bpf_program *prog, const struct filter *filt
 	return err;
 }
 
-int warm__find_owners(const struct bpf_program *prog)
+int warm__find(const struct bpf_program *prog)
 {
 	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
 	int err;

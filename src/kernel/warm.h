@@ -10,7 +10,7 @@
 /* Runs the program of iter/tcp in each network namespace that the filter lets through. 0 or -errno. */
 int warm__find_sockets(const struct bpf_program *prog, const struct filter *filter);
 
-/* Runs the program of iter/task_file over the files of all tasks. 0 or -errno. */
-int warm__find_owners(const struct bpf_program *prog);
+/* Runs the program of another iterator over all there is for it. 0 or -errno. */
+int warm__find(const struct bpf_program *prog);
 
 #endif

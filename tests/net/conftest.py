@@ -19,6 +19,7 @@ from wire import Wire  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "once_per_kernel: the same on every tier")
+    config.addinivalue_line("markers", "native: the same on every kernel, and long")
 
 
 def pytest_report_header():
@@ -30,9 +31,11 @@ ONCE_PER_KERNEL = ("test_cli.py", "test_harness.py")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not settings.VM or settings.TIER in (None, "full"):
+    if not settings.VM:
         return
-    again = [item for item in items if item.path.name in ONCE_PER_KERNEL or item.get_closest_marker("once_per_kernel")]
+    again = [item for item in items if item.get_closest_marker("native")]
+    if settings.TIER not in (None, "full"):
+        again += [item for item in items if item.path.name in ONCE_PER_KERNEL or item.get_closest_marker("once_per_kernel")]
     config.hook.pytest_deselected(items=again)
     items[:] = [item for item in items if item not in again]
 

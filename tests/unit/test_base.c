@@ -28,6 +28,111 @@ static void test_addr(void **state)
 	assert_false(addr__is_unset(AF_INET6, zero));
 }
 
+static struct network parsed(const char *text)
+{
+	struct network n = {0};
+
+	if (addr__parse_network(text, &n))
+		fail_msg("'%s' is refused", text);
+	return n;
+}
+
+static void test_networks(void **state)
+{
+	static const struct {
+		const char *text;
+		int af;
+		const char *addr;
+		unsigned int len;
+	} good[] = {
+		{"0.0.0.0/0", AF_INET, "0.0.0.0", 0},
+		{"10.0.0.0/8", AF_INET, "10.0.0.0", 8},
+		{"172.16.0.0/12", AF_INET, "172.16.0.0", 12},
+		{"127.0.0.1", AF_INET, "127.0.0.1", 32},
+		{"255.255.255.255/32", AF_INET, "255.255.255.255", 32},
+		{"::/0", AF_INET6, "::", 0},
+		{"fe80::/10", AF_INET6, "fe80::", 10},
+		{"::1", AF_INET6, "::1", 128},
+		{"::ffff:10.1.0.0/112", AF_INET, "10.1.0.0", 16},
+		{"::ffff:127.0.0.1", AF_INET, "127.0.0.1", 32},
+		{"::ffff:0:0/96", AF_INET, "0.0.0.0", 0},
+		{"::fffe:0:0/96", AF_INET6, "::fffe:0:0", 96},
+	};
+	static const struct {
+		const char *text;
+		int code;
+	} bad[] = {
+		{"", -EINVAL},
+		{"/8", -EINVAL},
+		{"10.0.0.0/", -EINVAL},
+		{"10.0.0/8", -EINVAL},
+		{"10.0.0.0/8/8", -EINVAL},
+		{"10.0.0.0/-1", -EINVAL},
+		{"10.0.0.0/ 8", -EINVAL},
+		{" 10.0.0.0/8", -EINVAL},
+		{"10.0.0.0/0x8", -EINVAL},
+		{"10.0.0.256", -EINVAL},
+		{"localhost", -EINVAL},
+		{"!10.0.0.0/8", -EINVAL},
+		{":::", -EINVAL},
+		{"fe80::1%lo", -EINVAL},
+		{"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc", -EINVAL},
+		{"10.0.0.0/33", -ERANGE},
+		{"10.0.0.0/0008", -ERANGE},
+		{"::/129", -ERANGE},
+		{"::/99999999999999999999", -ERANGE},
+		{"10.0.0.1/31", -EDOM},
+		{"10.0.0.0/6", -EDOM},
+		{"fd00::/7", -EDOM},
+		{"::ffff:10.0.0.0/90", -EDOM},
+	};
+	struct network n = {.len = 77};
+	char text[ADDR_TEXT_SZ];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(addr__parse_network(bad[i].text, &n), bad[i].code);
+	assert_int_equal(n.len, 77);
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		n = parsed(good[i].text);
+		assert_int_equal(n.af, good[i].af);
+		assert_int_equal(n.len, good[i].len);
+		assert_string_equal(addr__format(n.af, n.bytes, text), good[i].addr);
+	}
+}
+
+static void test_network_covers(void **state)
+{
+	static const struct {
+		const char *outer, *inner;
+		bool covers;
+	} cases[] = {
+		{"10.0.0.0/8", "10.0.0.0/8", true},
+		{"10.0.0.0/8", "10.255.0.0/16", true},
+		{"10.0.0.0/8", "11.0.0.0/16", false},
+		{"10.255.0.0/16", "10.0.0.0/8", false},
+		{"172.16.0.0/12", "172.31.0.0/16", true},
+		{"172.16.0.0/12", "172.32.0.0/16", false},
+		{"0.0.0.0/0", "10.0.0.1", true},
+		{"::/0", "10.0.0.1", false},
+		{"0.0.0.0/0", "::1", false},
+		{"::/0", "::1", true},
+		{"fe80::/10", "febf::/16", true},
+		{"fe80::/10", "fec0::/16", false},
+		{"::1", "::1", true},
+		{"::1", "::2", false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct network outer = parsed(cases[i].outer), inner = parsed(cases[i].inner);
+
+		assert_int_equal(network__covers(&outer, &inner), cases[i].covers);
+	}
+}
+
 static void test_rfc3339(void **state)
 {
 	char text[CLOCK_RFC3339_SZ], time[CLOCK_TIME_SZ];
@@ -107,10 +212,9 @@ static void test_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addr),
-		cmocka_unit_test(test_rfc3339),
-		cmocka_unit_test(test_offset),
-		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_addr),	       cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_network_covers), cmocka_unit_test(test_rfc3339),
+		cmocka_unit_test(test_offset),	       cmocka_unit_test(test_log),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -192,6 +192,71 @@ static void test_globs(void **state)
 	assert_message(&err, "is too long: at most 31 characters");
 }
 
+static void test_network_lists(void **state)
+{
+	static const char *const bad[] = {"",		",",	  "10.0.0.0/8,", "10.0.0.0/8,,::1",
+					  "10.0.0.1/8", "::/129", "example.org"};
+	struct network networks[3] = {0};
+	struct parse_error err = {0};
+	size_t cnt = 0, i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_true(parse__networks("--addr", bad[i], networks, 3, &cnt, &err) < 0);
+		assert_message(&err, "--addr: '");
+	}
+	assert_int_equal(cnt, 0);
+	assert_int_equal(parse__networks("--addr", "10.0.0.0/8,::1", networks, 3, &cnt, &err), 0);
+	assert_int_equal(parse__networks("--addr", "127.0.0.1", networks, 3, &cnt, &err), 0);
+	assert_int_equal(cnt, 3);
+	assert_int_equal(networks[1].len, 128);
+	assert_int_equal(networks[2].bytes[0], 127);
+	assert_int_equal(parse__networks("--addr", "::2", networks, 3, &cnt, &err), -E2BIG);
+	assert_message(&err, "at most 3 networks");
+	assert_int_equal(parse__networks("--addr", "10.0.0.1/8", networks, 3, &cnt, &err), -EINVAL);
+	assert_message(&err, "'10.0.0.1/8' has bits set behind its prefix");
+}
+
+static void test_words(void **state)
+{
+	const char *rest = "one,three,,", *end = "x";
+	struct parse_error err = {0};
+	char word[6] = "";
+
+	(void)state;
+	assert_int_equal(parse__word("-w", &rest, word, sizeof(word), &err), 0);
+	assert_string_equal(word, "one");
+	assert_int_equal(parse__word("-w", &rest, word, 5, &err), -ERANGE);
+	assert_message(&err, "-w: 'three' is too long: at most 4 characters");
+	assert_int_equal(parse__word("-w", &rest, word, sizeof(word), &err), 0);
+	assert_string_equal(word, "three");
+	assert_int_equal(parse__word("-w", &rest, word, sizeof(word), &err), -EINVAL);
+	assert_message(&err, "has an empty word");
+	assert_int_equal(parse__word("-w", &end, word, sizeof(word), &err), 0);
+	assert_null(end);
+}
+
+static void test_uids(void **state)
+{
+	static const char *const bad[] = {"",	 "-1", "4294967295", "99999999999999999999", "no such user",
+					  "0x0", "1 "};
+	struct parse_error err = {0};
+	uint32_t uid = 7;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_true(parse__uid("--uid", bad[i], &uid, &err) < 0);
+		assert_message(&err, "--uid: '");
+		assert_message(&err, "number");
+	}
+	assert_int_equal(uid, 7);
+	assert_int_equal(parse__uid("--uid", "4294967294", &uid, &err), 0);
+	assert_true(uid == 4294967294U);
+	assert_int_equal(parse__uid("--uid", "root", &uid, &err), 0);
+	assert_int_equal(uid, 0);
+}
+
 /* Whatever was typed, the message is one short printable line. */
 static void test_message_safety(void **state)
 {
@@ -214,13 +279,11 @@ static void test_message_safety(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_u64),
-		cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_ports_refused),
-		cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_globs),
-		cmocka_unit_test(test_message_safety),
+		cmocka_unit_test(test_u64),	      cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_ports),	      cmocka_unit_test(test_ports_refused),
+		cmocka_unit_test(test_durations),     cmocka_unit_test(test_globs),
+		cmocka_unit_test(test_network_lists), cmocka_unit_test(test_words),
+		cmocka_unit_test(test_uids),	      cmocka_unit_test(test_message_safety),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who a task is: its numbers as synfin's PID namespace shows them, its user, name and cgroup, and whether that cgroup is one
+ * asked for. Taken together, once, when a task comes to own something, so that a filter never needs the task again.
+ */
+#ifndef SYNFIN_OWNER_BPF_H
+#define SYNFIN_OWNER_BPF_H
+
+#define MAX_PID_NS_LEVEL 32
+#define MAX_CGROUP_LEVEL 64
+
+/* The number that a task has in synfin's PID namespace, which may lie above its own; 0: it has none there. */
+static __noinline __u32 number_here(const struct pid *pid)
+{
+	__u32 level = BPF_CORE_READ(pid, level);
+
+	for (__u32 up = 0; up <= MAX_PID_NS_LEVEL; up++) {
+		const struct upid *number;
+
+		if (up > level)
+			break;
+		number = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			 (level - up) * bpf_core_type_size(struct upid);
+		if (BPF_CORE_READ(number, ns, ns.inum) == cfg_pidns)
+			return BPF_CORE_READ(number, nr);
+	}
+	return 0;
+}
+
+static __always_inline __u32 tid_of(const struct task_struct *task)
+{
+	return cfg_pidns ? number_here(BPF_CORE_READ(task, thread_pid)) : BPF_CORE_READ(task, pid);
+}
+
+static __always_inline __u32 tgid_of(const struct task_struct *task)
+{
+	return cfg_pidns ? number_here(BPF_CORE_READ(task, group_leader, thread_pid))
+			 : BPF_CORE_READ(task, tgid);
+}
+
+/* This cgroup, or one above it, was asked for. */
+static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
+{
+	for (int up = 0; up < MAX_CGROUP_LEVEL && cgroup; up++) {
+		__u64 id = BPF_CORE_READ(cgroup, kn, id);
+
+		if (bpf_map_lookup_elem(&flt_cgroups, &id))
+			return true;
+		cgroup = BPF_CORE_READ(cgroup, self.parent, cgroup);
+	}
+	return false;
+}
+
+static __always_inline void read_owner(struct sf_owner *o, const struct task_struct *task,
+				       enum sf_source source)
+{
+	const struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+
+	__builtin_memset(o, 0, sizeof(*o));
+	o->pid = tgid_of(task);
+	o->tid = tid_of(task);
+	o->uid = BPF_CORE_READ(task, cred, uid.val);
+	o->cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+	o->in_cgroup = cfg_by_cgroup && is_wanted_cgroup(cgroup);
+	o->source = source;
+	BPF_CORE_READ_INTO(&o->comm, task, comm);
+}
+
+/*
+ * Only where the running task is the one that asked: connect(), accept(), listen(), close(). What the kernel does for
+ * itself (is_kernel_thread) has no owner.
+ */
+static __always_inline const struct task_struct *current_task(void)
+{
+	return (const struct task_struct *)bpf_get_current_task();
+}
+
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+
+/* NFS, iSCSI and the like open and close sockets of their own. */
+static __always_inline bool is_kernel_thread(const struct task_struct *task)
+{
+	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
+}
+
+#endif
