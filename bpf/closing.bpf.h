@@ -85,8 +85,8 @@ static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, 
 			return;
 	}
 	c->closing.data_segs = data_segs(sk);
-	if (!c->closing.close_ts && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
-		c->closing.close_ts = now;
+	if (!(c->flags & SF_F_LEFT) && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
+		c->flags |= SF_F_LEFT;
 		emit_stage(c, SF_ST_CLOSE, now);
 	}
 }
@@ -162,7 +162,7 @@ static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
  */
 static __always_inline bool aborts_on_data(const struct sock *sk, const struct sf_conn *c, __u8 old)
 {
-	return (old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && c->closing.close_ts &&
+	return (old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && c->flags & SF_F_LEFT &&
 	       c->closing.data_segs != data_segs(sk);
 }
 

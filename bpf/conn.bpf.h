@@ -52,6 +52,7 @@ static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 	c->tid = o->tid;
 	c->uid = o->uid;
 	c->cgroup_id = o->cgroup_id;
+	c->start_ns = o->start_ns;
 	c->source = o->source;
 	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
 	set_in_cgroup(c, o->in_cgroup);
@@ -91,7 +92,7 @@ static __always_inline void close_by_current(struct sf_conn *c)
 	if (is_kernel_thread(task))
 		return;
 	c->closing.closer_pid = tgid_of(task);
-	bpf_get_current_comm(c->closing.closer_comm, sizeof(c->closing.closer_comm));
+	BPF_CORE_READ_INTO(&c->closing.closer_comm, asker(task), comm);
 }
 
 static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)

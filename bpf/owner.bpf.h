@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who a task is: its numbers as synfin's PID namespace shows them, its user, name and cgroup, and whether that cgroup is one
- * asked for. Taken together, once, when a task comes to own something, so that a filter never needs the task again.
+ * Who a task is: its numbers as synfin's PID namespace shows them, when its process was started, its user, name and cgroup,
+ * and whether that cgroup is one asked for. Taken together, once, when a task comes to own something, so that a filter never needs the task again.
  */
 #ifndef SYNFIN_OWNER_BPF_H
 #define SYNFIN_OWNER_BPF_H
@@ -38,6 +38,23 @@ static __always_inline __u32 tgid_of(const struct task_struct *task)
 			 : BPF_CORE_READ(task, tgid);
 }
 
+#define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
+
+/*
+ * io_uring's own threads, iou-wrk-PID and iou-sqp-PID, belong to the process that has the ring since 5.12;
+ * before, they were the kernel's.
+ */
+static __always_inline bool is_ring_worker(const struct task_struct *task)
+{
+	return BPF_CORE_READ(task, flags) & PF_IO_WORKER;
+}
+
+/* Whose name stands for it: a ring's worker does what some thread of the process asked for. */
+static __always_inline const struct task_struct *asker(const struct task_struct *task)
+{
+	return is_ring_worker(task) ? BPF_CORE_READ(task, group_leader) : task;
+}
+
 /* This cgroup, or one above it, was asked for. */
 static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
 {
@@ -58,12 +75,13 @@ static __always_inline void read_owner(struct sf_owner *o, const struct task_str
 
 	__builtin_memset(o, 0, sizeof(*o));
 	o->pid = tgid_of(task);
-	o->tid = tid_of(task);
+	o->tid = is_ring_worker(task) ? 0 : tid_of(task);
+	o->start_ns = BPF_CORE_READ(task, group_leader, start_time);
 	o->uid = BPF_CORE_READ(task, cred, uid.val);
 	o->cgroup_id = BPF_CORE_READ(cgroup, kn, id);
 	o->in_cgroup = cfg_by_cgroup && is_wanted_cgroup(cgroup);
 	o->source = source;
-	BPF_CORE_READ_INTO(&o->comm, task, comm);
+	BPF_CORE_READ_INTO(&o->comm, asker(task), comm);
 }
 
 /*

@@ -65,6 +65,7 @@ enum sf_flag {
 	SF_F_IN_CGROUP = 1 << 25, /* its owner is in a cgroup that was asked for */
 	SF_F_NO_OPEN = 1 << 26,	  /* its `open` was not wanted, so neither is its `accept` */
 	SF_F_NO_CLOSE = 1 << 27,  /* its `close` was not wanted, so neither is its `gone` */
+	SF_F_LEFT = 1 << 28,	  /* the owner called close() or died */
 };
 #define SF_FLAGS_SHOWN ((1 << 11) - 1)
 
@@ -88,7 +89,6 @@ struct sf_closing {
 	__u64 fin_sent_ts;
 	__u64 fin_acked_ts;
 	__u64 fin_rcvd_ts;
-	__u64 close_ts;	      /* the owner called close() or died */
 	__u64 bytes_sent;     /* payload the peer acknowledged */
 	__u64 bytes_received; /* payload taken in order */
 	__u32 srtt_us;	      /* 0: no sample */
@@ -107,6 +107,7 @@ struct sf_conn {
 	__u64 id;     /* unique in a run */
 	__u64 cookie; /* socket cookie, 0 when the kernel has not given one */
 	__u64 cgroup_id;
+	__u64 start_ns; /* when the owner, the process, was started */
 	__u64 est_ts;	/* ESTABLISHED, or when the tracer first saw a late one */
 	__u8 laddr[16]; /* IPv4 in the first 4 bytes */
 	__u8 raddr[16];
@@ -263,8 +264,9 @@ struct sf_glob {
 /* Who a task is, as struct sf_conn says it. */
 struct sf_owner {
 	__u64 cgroup_id;
+	__u64 start_ns;
 	__u32 pid; /* 0: none in synfin's PID namespace */
-	__u32 tid;
+	__u32 tid; /* 0: likewise, or not known */
 	__u32 uid;
 	__u8 comm[SF_COMM_LEN];
 	__u8 source;	/* enum sf_source */
@@ -274,7 +276,7 @@ struct sf_owner {
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct sf_opening) == 64, "layout shared with BPF");
-_Static_assert(sizeof(struct sf_closing) == 80, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_closing) == 72, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_conn) == 192,
 	       "one kmalloc-256 element of a BPF hash, header and key included");
 _Static_assert(sizeof(struct sf_event) == 216, "layout shared with BPF");

@@ -329,6 +329,7 @@ struct task_struct {
 	char comm[16];
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	u64 start_time; /* CLOCK_MONOTONIC */
 	struct pid *thread_pid;
 	const struct cred *cred;
 	struct css_set *cgroups;

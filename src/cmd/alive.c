@@ -6,31 +6,44 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kernel/cgroup.h"
 #include "kernel/tracer.h"
+
+struct look {
+	struct out *out;
+	struct cgroups *cgroups;
+};
 
 static int on_record(void *ctx, const void *data, size_t sz)
 {
+	const struct look *look = ctx;
 	struct record rec;
 	int err = record__decode(data, sz, &rec);
 
-	return err ? err : out__record(ctx, &rec);
+	if (err)
+		return err;
+	rec.owner.cgroup = cgroups__path(look->cgroups, rec.owner.cgroup_id);
+	return out__record(look->out, &rec);
 }
 
 static int write_alive(const struct options *opts, struct tracer *tracer, session_out_fn make_out)
 {
-	struct out *out = NULL;
+	struct look look = {0};
 	struct clock clk;
 	int err = clock__sync(&clk);
 
 	if (!err)
-		err = make_out(opts, &clk, &out);
+		err = cgroups__new(&look.cgroups);
 	if (!err)
-		err = tracer__walk(tracer, on_record, out);
+		err = make_out(opts, &clk, &look.out);
 	if (!err)
-		err = out__flush(out);
+		err = tracer__walk(tracer, on_record, &look);
+	if (!err)
+		err = out__flush(look.out);
 	if (err)
 		log__error("cannot write what is alive: %s", strerror(-err));
-	out__free(out);
+	out__free(look.out);
+	cgroups__free(look.cgroups);
 	return err;
 }
 

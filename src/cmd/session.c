@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "cmd/child.h"
+#include "kernel/cgroup.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
 
@@ -29,6 +30,7 @@ struct session {
 	struct tracer *tracer;
 	struct out *out;
 	struct census *census;
+	struct cgroups *cgroups;
 	struct child child;
 	int signals; /* signalfd */
 	struct tracer_stats stats;
@@ -50,6 +52,7 @@ static int on_record(void *ctx, const void *data, size_t sz)
 		return 0;
 	}
 	s->backwards += __builtin_popcount(rec.backwards);
+	rec.owner.cgroup = cgroups__path(s->cgroups, rec.owner.cgroup_id);
 	return out__record(s->out, &rec);
 }
 
@@ -257,6 +260,8 @@ static int start(struct session *s, session_out_fn make_out)
 	if (!err)
 		err = census__new(&s->census);
 	if (!err)
+		err = cgroups__new(&s->cgroups);
+	if (!err)
 		err = make_out(s->opts, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
@@ -310,6 +315,7 @@ int session__run(const struct options *opts, session_out_fn make_out)
 	tracer__free(s.tracer);
 	out__free(s.out);
 	census__free(s.census);
+	cgroups__free(s.cgroups);
 	if (s.signals >= 0)
 		close(s.signals);
 	return status;

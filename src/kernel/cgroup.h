@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A cgroup of version 2 as the user names it. */
+/* Cgroups of version 2: as the user names one, and what the kernel's numbers stand for. */
 #ifndef SYNFIN_KERNEL_CGROUP_H
 #define SYNFIN_KERNEL_CGROUP_H
 
@@ -12,5 +12,15 @@
  * /proc/PID/cgroup has it). *ret_id is the kernel's number of it. 0 or -errno with *err.
  */
 int cgroup__resolve(const char *text, uint64_t *ret_id, struct parse_error *err);
+
+/* Paths by number, the last few hundred of them remembered: also those of cgroups that are gone. */
+struct cgroups;
+
+/* Where no hierarchy is mounted it knows none. 0 or -ENOMEM. */
+int cgroups__new(struct cgroups **ret_cgroups);
+void cgroups__free(struct cgroups *c);
+
+/* From the top that is mounted here, as /proc/PID/cgroup has it. Valid until the next call; NULL: not known. */
+const char *cgroups__path(struct cgroups *c, uint64_t id);
 
 #endif

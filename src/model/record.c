@@ -103,6 +103,7 @@ static void init_record(struct record *r, const struct sf_event *ev)
 			  .pid = c->pid,
 			  .tid = c->tid,
 			  .uid = c->uid,
+			  .start_ns = c->start_ns,
 			  .cgroup_id = c->cgroup_id},
 		.time_wait = -1,
 		.rst_reason = -1,

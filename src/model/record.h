@@ -37,7 +37,9 @@ struct record {
 		uint32_t pid;
 		uint32_t tid; /* 0: not known */
 		uint32_t uid;
+		uint64_t start_ns;  /* of the process, CLOCK_MONOTONIC; 0: not known */
 		uint64_t cgroup_id; /* 0: not known */
+		const char *cgroup; /* path from the hierarchy's top, borrowed; NULL: not known */
 		char comm[SF_COMM_LEN + 1];
 	} owner;
 

@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "base/json.h"
+#include "model/cgroup_path.h"
 #include "model/names.h"
 #include "out/impl.h"
 
@@ -42,15 +43,20 @@ static void put_time(struct json *j, const struct clock *clk, uint64_t mono_ns)
 static void put_owner(struct json *j, const struct record *r)
 {
 	bool is_known = r->owner.source != SF_SRC_NONE;
+	const char *cgroup = is_known ? r->owner.cgroup : NULL;
+	char container[CGROUP_CONTAINER_SZ], unit[CGROUP_UNIT_SZ];
 
 	json__key(j, "owner");
 	json__begin_object(j);
 	json__key_nonzero(j, "pid", is_known ? r->owner.pid : 0);
 	json__key_nonzero(j, "tid", is_known ? r->owner.tid : 0);
+	json__key_nonzero(j, "start_ns", is_known ? r->owner.start_ns : 0);
 	json__key_string(j, "comm", is_known ? r->owner.comm : NULL);
 	put_opt(j, "uid", is_known ? r->owner.uid : SF_ABSENT);
 	json__key_nonzero(j, "cgroup_id", is_known ? r->owner.cgroup_id : 0);
-	json__key_string(j, "cgroup", NULL);
+	json__key_string(j, "cgroup", cgroup);
+	json__key_string(j, "container", cgroup_path__container(cgroup, container));
+	json__key_string(j, "unit", cgroup_path__unit(cgroup, unit));
 	json__key_string(j, "source", names__source(r->owner.source));
 	json__end_object(j);
 }

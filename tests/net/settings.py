@@ -13,6 +13,7 @@ TIER = os.environ.get("SYNFIN_TIER")
 VM = os.environ.get("VM_KERNEL")
 
 MS = 1_000_000
+TICK_NS = 1000 * MS // os.sysconf("SC_CLK_TCK")  # of the times in /proc/PID/stat
 LOAD = 100 if VM else 1000                 # connections of a counting test
 MIXED = 300 if VM else 10_000               # connections of mixed endings
 CROWD = 200 if VM else 5000                # connections that are there before the tracer

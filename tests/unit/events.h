@@ -17,6 +17,7 @@ static inline struct sf_event make_event(enum sf_event_type type, enum sf_outcom
 		.conn = {.id = 7,
 			 .cookie = 4097,
 			 .cgroup_id = 55,
+			 .start_ns = 900,
 			 .laddr = {192, 0, 2, 1},
 			 .raddr = {198, 51, 100, 9},
 			 .lport = 43210,

@@ -73,8 +73,9 @@ static void assert_json(const struct sf_event *ev, const char *type, const char 
 		"{\"v\":1,\"type\":\"%s\",\"id\":7,\"time\":\"2025-11-21T08:00:00.%09uZ\",\"mono_ns\":%u,"
 		"\"family\":4,\"laddr\":\"192.0.2.1\",\"lport\":43210,\"raddr\":\"198.51.100.9\","
 		"\"rport\":443,\"netns\":4026531840,\"cookie\":4097,\"role\":\"client\",\"flags\":[],"
-		"\"owner\":{\"pid\":1234,\"tid\":1235,\"comm\":\"curl\",\"uid\":1000,\"cgroup_id\":55,"
-		"\"cgroup\":null,\"source\":\"connect\"},%s\n",
+		"\"owner\":{\"pid\":1234,\"tid\":1235,\"start_ns\":900,\"comm\":\"curl\",\"uid\":1000,"
+		"\"cgroup_id\":55,"
+		"\"cgroup\":null,\"container\":null,\"unit\":null,\"source\":\"connect\"},%s\n",
 		type, (unsigned int)ev->ts, (unsigned int)ev->ts, rest);
 	open_sink(&k, out__new_jsonl);
 	put(&k, ev);
@@ -151,11 +152,13 @@ static void test_jsonl_unknown(void **state)
 	ev.conn.closing.rst_reason = 100;
 	open_sink(&k, out__new_jsonl);
 	put(&k, &ev);
-	assert_non_null(strstr(sink_text(&k),
-			       "\"family\":6,\"laddr\":null,\"lport\":null,\"raddr\":null,\"rport\":null,"
-			       "\"netns\":null,\"cookie\":null,\"role\":null,\"flags\":[\"orphan\",\"late\"],"
-			       "\"owner\":{\"pid\":null,\"tid\":null,\"comm\":null,\"uid\":null,"
-			       "\"cgroup_id\":null,\"cgroup\":null,\"source\":\"none\"}"));
+	assert_non_null(
+		strstr(sink_text(&k),
+		       "\"family\":6,\"laddr\":null,\"lport\":null,\"raddr\":null,\"rport\":null,"
+		       "\"netns\":null,\"cookie\":null,\"role\":null,\"flags\":[\"orphan\",\"late\"],"
+		       "\"owner\":{\"pid\":null,\"tid\":null,\"start_ns\":null,\"comm\":null,\"uid\":null,"
+		       "\"cgroup_id\":null,\"cgroup\":null,\"container\":null,\"unit\":null,"
+		       "\"source\":\"none\"}"));
 	assert_non_null(strstr(k.text, "\"rst_reason\":\"reason_99\",\"rst_reason_derived\":false,"
 				       "\"error\":\"errno_250\""));
 	assert_non_null(strstr(k.text, "\"time_wait\":null"));

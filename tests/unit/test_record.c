@@ -78,6 +78,8 @@ static void test_identity(void **state)
 	assert_int_equal(r.owner.tid, 1235);
 	assert_int_equal(r.owner.uid, 1000);
 	assert_int_equal(r.owner.cgroup_id, 55);
+	assert_int_equal(r.owner.start_ns, 900);
+	assert_null(r.owner.cgroup);
 	assert_int_equal(r.owner.source, SF_SRC_CONNECT);
 }
 
