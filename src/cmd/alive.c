@@ -16,14 +16,14 @@ static int on_record(void *ctx, const void *data, size_t sz)
 	return err ? err : out__record(ctx, &rec);
 }
 
-static int write_alive(const struct options *opts, struct tracer *tracer, session_out_fn make_out)
+static int write_alive(struct tracer *tracer, const struct session_hooks *hooks, void *ctx)
 {
 	struct out *out = NULL;
 	struct clock clk;
 	int err = clock__sync(&clk);
 
 	if (!err)
-		err = make_out(opts, &clk, &out);
+		err = hooks->make_out(ctx, tracer, &clk, &out);
 	if (!err)
 		err = tracer__walk(tracer, on_record, out);
 	if (!err)
@@ -34,7 +34,7 @@ static int write_alive(const struct options *opts, struct tracer *tracer, sessio
 	return err;
 }
 
-int alive__run(const struct options *opts, session_out_fn make_out)
+int alive__run(const struct options *opts, const struct session_hooks *hooks, void *ctx)
 {
 	struct tracer_opts topts = {.filter = &opts->filter, .snapshot = true};
 	struct tracer *tracer = NULL;
@@ -44,7 +44,7 @@ int alive__run(const struct options *opts, session_out_fn make_out)
 		err = tracer__new(&topts, &tracer);
 	if (err)
 		return session__exit_status(err);
-	err = write_alive(opts, tracer, make_out);
+	err = write_alive(tracer, hooks, ctx);
 	tracer__free(tracer);
 	return err ? EXIT_RUNTIME : EXIT_DONE;
 }

@@ -26,6 +26,8 @@
 
 struct session {
 	const struct options *opts;
+	const struct session_hooks *hooks;
+	void *ctx; /* of the hooks */
 	struct clock clk;
 	struct tracer *tracer;
 	struct out *out;
@@ -76,6 +78,12 @@ static int drain(struct session *s)
 	return err ? err : out__flush(s->out);
 }
 
+static void call(const struct session *s, void (*hook)(void *ctx))
+{
+	if (hook)
+		hook(s->ctx);
+}
+
 static int on_alive(void *ctx, const void *data, size_t sz)
 {
 	struct record rec;
@@ -94,7 +102,11 @@ static int tick(struct session *s, uint64_t now)
 		err = tracer__walk(s->tracer, on_alive, s->census);
 		out__census(s->out, s->census);
 	}
-	return err ? err : out__tick(s->out, now);
+	if (!err)
+		err = out__tick(s->out, now);
+	if (!err)
+		call(s, s->hooks->tick);
+	return err;
 }
 
 /* What the clock asks for. */
@@ -106,6 +118,7 @@ static int do_periodic(struct session *s, uint64_t now)
 		s->next_second = now + SECOND_NS;
 		clock__sync(&s->clk);
 		err = update_stats(s, now);
+		call(s, s->hooks->second);
 	}
 	if (!err && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
@@ -130,7 +143,9 @@ static void on_signal(struct session *s)
 
 	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCHLD) {
+	if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP) {
+		s->stop |= s->hooks->signal(s->ctx, (int)info.ssi_signo);
+	} else if (info.ssi_signo == SIGCHLD) {
 		if (child__reap(&s->child))
 			s->deadline = clock__mono_ns() + LINGER_NS;
 	} else if (s->child.pid && s->deadline == UINT64_MAX) {
@@ -160,7 +175,8 @@ static int step(struct session *s)
 	struct pollfd fds[] = {
 		{.fd = s->signals, .events = POLLIN},
 		{.fd = tracer__fd(s->tracer), .events = POLLIN},
-		{.fd = STDOUT_FILENO, .events = 0}, /* POLLERR: whoever read it is gone */
+		/* POLLERR: whoever read it is gone */
+		{.fd = s->hooks->writes_stdout ? STDOUT_FILENO : -1, .events = 0},
 	};
 	uint64_t now;
 	int err;
@@ -228,6 +244,10 @@ static int open_signals(struct session *s)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
+	if (s->hooks->signal) {
+		sigaddset(&set, SIGUSR1);
+		sigaddset(&set, SIGHUP);
+	}
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -246,7 +266,7 @@ int session__check_pids(const struct options *opts)
 	return -EOPNOTSUPP;
 }
 
-static int start(struct session *s, session_out_fn make_out)
+static int start(struct session *s)
 {
 	struct filter filter = s->opts->filter;
 	struct tracer_opts topts = {
@@ -273,7 +293,7 @@ static int start(struct session *s, session_out_fn make_out)
 	if (!err)
 		err = census__new(&s->census);
 	if (!err)
-		err = make_out(s->opts, &s->clk, &s->out);
+		err = s->hooks->make_out(s->ctx, s->tracer, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
 	return err;
@@ -288,6 +308,7 @@ static int loop(struct session *s)
 	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
 	s->deadline = UINT64_MAX;
 	tell_ready(s);
+	call(s, s->hooks->ready);
 	if (s->child.pid)
 		err = child__release(&s->child);
 	while (!err && !s->stop)
@@ -299,7 +320,8 @@ static int loop(struct session *s)
 	if (!err)
 		err = tick(s, clock__mono_ns());
 	if (err)
-		log__error("cannot write to standard output: %s", strerror(-err));
+		log__error("cannot %s: %s", s->hooks->writes_stdout ? "write to standard output" : "go on",
+			   strerror(-err));
 	else
 		tell_summary(s);
 	return err;
@@ -310,13 +332,13 @@ enum exit_status session__exit_status(int err)
 	return err == -EPERM || err == -ENOENT || err == -EOPNOTSUPP ? EXIT_UNABLE : EXIT_RUNTIME;
 }
 
-int session__run(const struct options *opts, session_out_fn make_out)
+int session__run(const struct options *opts, const struct session_hooks *hooks, void *ctx)
 {
-	struct session s = {.opts = opts, .signals = -1};
+	struct session s = {.opts = opts, .hooks = hooks, .ctx = ctx, .signals = -1};
 	int err = session__check_pids(opts), status;
 
 	if (!err)
-		err = start(&s, make_out);
+		err = start(&s);
 	if (err) {
 		status = session__exit_status(err);
 		child__end(&s.child);
@@ -325,6 +347,7 @@ int session__run(const struct options *opts, session_out_fn make_out)
 		child__end(&s.child);
 		status = err ? EXIT_RUNTIME : opts->cmd ? s.child.status : EXIT_DONE;
 	}
+	call(&s, hooks->stop);
 	tracer__free(s.tracer);
 	out__free(s.out);
 	census__free(s.census);

@@ -454,7 +454,7 @@ static int tell_alive(const struct sf_conn *conns, uint32_t cnt, tracer_record_f
 }
 
 /* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
-int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
+int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 {
 	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
 	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
@@ -477,6 +477,26 @@ int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
 	return err;
 }
 
+static bool get_info(const struct bpf_program *prog, struct bpf_prog_info *ret_info)
+{
+	uint32_t sz = sizeof(*ret_info);
+
+	*ret_info = (struct bpf_prog_info){};
+	return bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), ret_info, &sz);
+}
+
+void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx)
+{
+	struct bpf_program *prog;
+	struct bpf_prog_info info;
+
+	bpf_object__for_each_program(prog, t->skel->obj)
+	{
+		if (get_info(prog, &info) && info.run_cnt)
+			fn(ctx, bpf_program__name(prog), info.run_time_ns);
+	}
+}
+
 /*
  * Runs that the kernel skipped because the program was active on that CPU already. Those of sf_state are made up for by
  * sf_state_again, and the other way round.
@@ -484,16 +504,14 @@ int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
 static uint64_t skipped_runs(const struct tracer *t)
 {
 	struct bpf_program *prog;
+	struct bpf_prog_info info;
 	uint64_t sum = 0;
 
 	bpf_object__for_each_program(prog, t->skel->obj)
 	{
-		struct bpf_prog_info info = {};
-		uint32_t sz = sizeof(info);
-
 		if (strncmp(bpf_program__name(prog), "sf_state", 8) == 0)
 			continue;
-		if (bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &sz))
+		if (get_info(prog, &info))
 			sum += info.recursion_misses;
 	}
 	return sum;

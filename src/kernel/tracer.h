@@ -47,9 +47,9 @@ int tracer__fd(const struct tracer *t);
 
 /*
  * Every connection that is followed now, as a record of type SF_EV_ALIVE; those that the filter has not decided on are left
- * out. One that changes meanwhile may be missed or told twice. 0, what `fn` returned, or -errno.
+ * out. One that changes meanwhile may be missed or told twice. From any thread. 0, what `fn` returned, or -errno.
  */
-int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx);
+int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx);
 
 /* Since the start. */
 struct tracer_stats {
@@ -57,6 +57,11 @@ struct tracer_stats {
 	uint64_t lost[__SF_LOST_MAX];
 };
 int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
+
+/* How long a program has run, on all CPUs; the name is borrowed. */
+typedef void (*tracer_run_fn)(void *ctx, const char *program, uint64_t ns);
+/* Those of which the kernel counts it (kernel.bpf_stats_enabled). From any thread. */
+void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx);
 
 enum tier tracer__tier(const struct tracer *t);
 const struct hook_choice *tracer__choice(const struct tracer *t, enum hook_id id);

@@ -93,13 +93,15 @@ struct set {
 };
 
 struct series {
-	series_key_fn key_fn;
+	struct by by;
 	size_t max_sets;
 	size_t set_cnt;
-	struct set **sets; /* in order of first sight; the last place is for "other" */
+	struct set **sets; /* in order of first sight, "other" among them */
+	struct set *other; /* NULL: not needed yet */
 	uint32_t *index;   /* open addressing by hash of the key; position in sets + 1, 0: free */
 	size_t index_cap;  /* a power of two, at least twice the sets */
 	struct str key;	   /* of the record being added */
+	struct str other_key;
 	uint64_t folded;
 	uint64_t bounds;
 	size_t first_slot[__SERIES_MAX + 1];
@@ -116,14 +118,25 @@ static unsigned int value_cnt(unsigned int metric, unsigned int label)
 	return metrics[metric].label[label].name ? metrics[metric].label[label].cnt : 1;
 }
 
-int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_series)
+/* "other" for each field; it never is the key of what is not kept apart, which is one set. */
+static void append_other(struct series *s)
+{
+	static const char *const words[__BY_MAX] = {"other", "other", "other", "other",
+						    "other", "other", "other"};
+
+	by__append_values(&s->by, words, &s->other_key);
+}
+
+int series__new(size_t max_sets, const struct by *by, struct series **ret_series)
 {
 	struct series *s = calloc(1, sizeof(*s));
 	unsigned int m;
 
 	if (!s)
 		return -ENOMEM;
-	s->key_fn = key_fn;
+	if (by)
+		s->by = *by;
+	append_other(s);
 	s->max_sets = max_sets ? max_sets : 1;
 	for (m = 0; m < __SERIES_MAX; m++)
 		s->first_slot[m + 1] = s->first_slot[m] + (size_t)value_cnt(m, 0) * value_cnt(m, 1);
@@ -131,7 +144,7 @@ int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_serie
 		s->index_cap *= 2;
 	s->sets = calloc(s->max_sets + 1, sizeof(struct set *));
 	s->index = calloc(s->index_cap, sizeof(*s->index));
-	if (!s->sets || !s->index) {
+	if (!s->sets || !s->index || str__error(&s->other_key)) {
 		series__free(s);
 		return -ENOMEM;
 	}
@@ -156,6 +169,7 @@ void series__reset(struct series *s)
 	for (i = 0; i < s->set_cnt; i++)
 		free_set(s, s->sets[i]);
 	s->set_cnt = 0;
+	s->other = NULL;
 	memset(s->index, 0, s->index_cap * sizeof(*s->index));
 	s->folded = 0;
 	s->bounds = 0;
@@ -170,6 +184,7 @@ void series__free(struct series *s)
 	free(s->sets);
 	free(s->index);
 	str__fini(&s->key);
+	str__fini(&s->other_key);
 	free(s);
 }
 
@@ -200,17 +215,22 @@ static struct set *add_set(struct series *s, const char *key, uint32_t hash, boo
 	return set;
 }
 
-/* The set of what finds no room is made when it is first needed, and so is always the last one. */
-static struct set *find_other(struct series *s)
+/* The set of what finds no room is made when it is first needed. */
+static struct set *get_other(struct series *s)
 {
-	s->folded++;
-	if (s->set_cnt > s->max_sets)
-		return s->sets[s->max_sets];
-	return add_set(s, "other", 0, true);
+	if (!s->other)
+		s->other = add_set(s, str__text(&s->other_key), 0, true);
+	return s->other;
 }
 
-/* NULL: out of memory. */
-static struct set *find_set(struct series *s, const char *key)
+/* A task may be called "other": two sets of one name would be told as one thing twice. */
+static bool is_other_key(const struct series *s, const char *key)
+{
+	return s->by.cnt && !strcmp(key, str__text(&s->other_key));
+}
+
+/* 0 and NULL where there is no room for a new one; -ENOMEM. */
+static int find_set(struct series *s, const char *key, struct set **ret_set)
 {
 	uint32_t hash = hash_key(key);
 	size_t i = hash & (s->index_cap - 1);
@@ -218,15 +238,21 @@ static struct set *find_set(struct series *s, const char *key)
 
 	for (; s->index[i]; i = (i + 1) & (s->index_cap - 1)) {
 		set = s->sets[s->index[i] - 1];
-		if (set->hash == hash && !strcmp(set->key, key))
-			return set;
+		if (set->hash == hash && !strcmp(set->key, key)) {
+			*ret_set = set;
+			return 0;
+		}
 	}
-	if (s->set_cnt >= s->max_sets)
-		return find_other(s);
+	if (s->set_cnt - (s->other != NULL) >= s->max_sets) {
+		*ret_set = NULL;
+		return 0;
+	}
 	set = add_set(s, key, hash, false);
-	if (set)
-		s->index[i] = (uint32_t)s->set_cnt;
-	return set;
+	if (!set)
+		return -ENOMEM;
+	s->index[i] = (uint32_t)s->set_cnt;
+	*ret_set = set;
+	return 0;
 }
 
 static union slot *slot_of(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
@@ -323,14 +349,17 @@ static int add_close(struct series *s, struct set *set, const struct record *rec
 
 int series__add(struct series *s, const struct record *rec)
 {
-	struct set *set;
+	struct set *set = NULL;
 
 	str__reset(&s->key);
-	if (s->key_fn)
-		s->key_fn(rec, &s->key);
-	if (str__error(&s->key))
+	by__append_key(&s->by, rec, &s->key);
+	if (str__error(&s->key) ||
+	    (!is_other_key(s, str__text(&s->key)) && find_set(s, str__text(&s->key), &set)))
 		return -ENOMEM;
-	set = find_set(s, str__text(&s->key));
+	if (!set) {
+		s->folded++;
+		set = get_other(s);
+	}
 	if (!set)
 		return -ENOMEM;
 	switch (rec->type) {
@@ -345,6 +374,100 @@ int series__add(struct series *s, const struct record *rec)
 	default:
 		return 0;
 	}
+}
+
+const struct by *series__by(const struct series *s)
+{
+	return &s->by;
+}
+
+int series__find_metric(const char *name, enum series_metric *ret_metric)
+{
+	for (unsigned int m = 0; m < __SERIES_MAX; m++) {
+		if (!strcmp(metrics[m].name, name)) {
+			*ret_metric = m;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *series__label_name(enum series_metric metric, unsigned int label)
+{
+	return metrics[metric].label[label].name;
+}
+
+/* The number of a label's value; "unknown" stands for those without a word. */
+static int find_value(const struct label *l, const char *word, unsigned int *ret_value)
+{
+	*ret_value = 0;
+	for (unsigned int v = 0; l->name && v < l->cnt; v++) {
+		const char *have = l->value_fn(v);
+
+		if (!strcmp(have ? have : "unknown", word)) {
+			*ret_value = v;
+			return 0;
+		}
+	}
+	return l->name ? -EINVAL : 0;
+}
+
+static int merge_hist(union slot *slot, const struct hist *from)
+{
+	uint64_t sum;
+
+	if (slot->hist && (__builtin_add_overflow(slot->hist->count, from->count, &sum) ||
+			   __builtin_add_overflow(slot->hist->sum_ns, from->sum_ns, &sum)))
+		return -EOVERFLOW;
+	if (!slot->hist)
+		slot->hist = calloc(1, sizeof(*slot->hist));
+	if (!slot->hist)
+		return -ENOMEM;
+	hist__merge(slot->hist, from);
+	return 0;
+}
+
+static int merge_count(union slot *slot, uint64_t count)
+{
+	uint64_t sum;
+
+	if (__builtin_add_overflow(slot->count, count, &sum))
+		return -EOVERFLOW;
+	slot->count = sum;
+	return 0;
+}
+
+int series__put(struct series *s, const struct series_item *item)
+{
+	const struct label *label = metrics[item->metric].label;
+	bool is_other = item->is_other || is_other_key(s, item->key);
+	struct set *set = NULL;
+	union slot *slot;
+	unsigned int a, b;
+
+	if (find_value(&label[0], item->label[0].value, &a) ||
+	    find_value(&label[1], item->label[1].value, &b))
+		return -EINVAL;
+	if (is_other)
+		set = get_other(s);
+	else if (find_set(s, item->key, &set))
+		return -ENOMEM;
+	if (!set)
+		return is_other ? -ENOMEM : -E2BIG;
+	slot = slot_of(s, set, item->metric, a, b);
+	return item->hist ? merge_hist(slot, item->hist) : merge_count(slot, item->count);
+}
+
+int series__put_totals(struct series *s, uint64_t folded, uint64_t bounds)
+{
+	uint64_t folded_sum, bounds_sum;
+
+	if (__builtin_add_overflow(s->folded, folded, &folded_sum) ||
+	    __builtin_add_overflow(s->bounds, bounds, &bounds_sum))
+		return -EOVERFLOW;
+	s->folded = folded_sum;
+	s->bounds = bounds_sum;
+	return 0;
 }
 
 uint64_t series__folded(const struct series *s)
@@ -386,12 +509,16 @@ static void describe_slot(const struct series *s, const struct set *set, size_t 
 	}
 }
 
-bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item)
+/* The next used slot in begin ... end - 1 of any set. */
+static bool next_in(const struct series *s, size_t begin, size_t end, struct series_iter *it,
+		    struct series_item *ret_item)
 {
 	for (; it->set < s->set_cnt; it->set++, it->slot = 0) {
 		const struct set *set = s->sets[it->set];
 
-		while (it->slot < s->first_slot[__SERIES_MAX]) {
+		if (it->slot < begin)
+			it->slot = begin;
+		while (it->slot < end) {
 			size_t slot = it->slot++;
 			bool is_used = slot < s->first_slot[SERIES_OPENS] ? set->slots[slot].hist != NULL
 									  : set->slots[slot].count != 0;
@@ -403,4 +530,15 @@ bool series__next(const struct series *s, struct series_iter *it, struct series_
 		}
 	}
 	return false;
+}
+
+bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item)
+{
+	return next_in(s, 0, s->first_slot[__SERIES_MAX], it, ret_item);
+}
+
+bool series__next_of(const struct series *s, enum series_metric metric, struct series_iter *it,
+		     struct series_item *ret_item)
+{
+	return next_in(s, s->first_slot[metric], s->first_slot[metric + 1], it, ret_item);
 }

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "out/out.h"
+#include "out/report.h"
 
 /* All append to out->text; record and tick return 0 or -errno. `census`, `tick` and `fini` may be NULL. */
 struct out_ops {
@@ -31,11 +32,14 @@ struct interval_out {
 	struct census *census;	      /* borrowed; NULL: nobody took one */
 	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
 	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
-	void (*render)(struct interval_out *io, uint64_t end_ns);
+	void (*render)(struct str *s, const struct report *r);
 };
 
-int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out);
+int interval_out__new(int fd, const struct clock *clk, size_t max_sets, const struct by *by,
+		      void (*render)(struct str *s, const struct report *r), struct out **ret_out);
+
+/* "comm=curl rport=443"; nothing where `by` is empty. */
+void out__append_key(struct str *s, const struct by *by, const char *key);
 
 #define OUT_WORD_SZ 24
 

@@ -33,8 +33,14 @@ static void take_census(struct out *o, struct census *census)
 static void end_interval(struct out *o, uint64_t mono_ns)
 {
 	struct interval_out *io = to_interval(o);
+	struct report r = {.series = io->series,
+			   .census = io->census,
+			   .end_ns = clock__real_ns(o->clk, mono_ns),
+			   .mono_ns = mono_ns,
+			   .interval_ns = mono_ns > io->begin_ns ? mono_ns - io->begin_ns : 0};
 
-	io->render(io, mono_ns);
+	memcpy(r.lost, io->lost, sizeof(r.lost));
+	io->render(&o->text, &r);
 	series__reset(io->series);
 	io->census = NULL;
 	memset(io->lost, 0, sizeof(io->lost));
@@ -46,8 +52,8 @@ static void fini_interval(struct out *o)
 	series__free(to_interval(o)->series);
 }
 
-int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out)
+int interval_out__new(int fd, const struct clock *clk, size_t max_sets, const struct by *by,
+		      void (*render)(struct str *s, const struct report *r), struct out **ret_out)
 {
 	static const struct out_ops ops = {collect_record, collect_lost, take_census, end_interval,
 					   fini_interval};
@@ -56,7 +62,7 @@ int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_k
 
 	if (!io)
 		return -ENOMEM;
-	err = series__new(max_sets, key_fn, &io->series);
+	err = series__new(max_sets, by, &io->series);
 	if (err) {
 		free(io);
 		return err;

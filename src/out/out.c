@@ -70,6 +70,16 @@ void out__free(struct out *o)
 	free(o);
 }
 
+void out__append_key(struct str *s, const struct by *by, const char *key)
+{
+	for (unsigned int i = 0; i < by->cnt; i++) {
+		struct by_value value = by__value(key, i);
+
+		str__appendf(s, "%s%s=", i ? " " : "", by__name(by->fields[i]));
+		str__append_bytes(s, value.at, value.len);
+	}
+}
+
 static const char *word_or_number(const char *word, const char *kind, int value, char buf[OUT_WORD_SZ])
 {
 	if (word)

@@ -26,9 +26,9 @@ struct out;
  */
 int out__new_table(int fd, const struct clock *clk, struct out **ret_out);
 int out__new_jsonl(int fd, const struct clock *clk, struct out **ret_out);
-int out__new_histtext(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
+int out__new_histtext(int fd, const struct clock *clk, size_t max_sets, const struct by *by,
 		      struct out **ret_out);
-int out__new_histjson(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
+int out__new_histjson(int fd, const struct clock *clk, size_t max_sets, const struct by *by,
 		      struct out **ret_out);
 
 int out__record(struct out *o, const struct record *rec);

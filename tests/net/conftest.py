@@ -19,6 +19,7 @@ from wire import Wire  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "once_per_kernel: the same on every tier")
+    config.addinivalue_line("markers", "native: not in a guest, which would be too slow for it")
 
 
 def pytest_report_header():
@@ -29,12 +30,17 @@ def pytest_report_header():
 ONCE_PER_KERNEL = ("test_cli.py", "test_harness.py")
 
 
+def is_left_out(item):
+    if not settings.VM:
+        return False
+    again = settings.TIER not in (None, "full") and (item.path.name in ONCE_PER_KERNEL or
+                                                     item.get_closest_marker("once_per_kernel"))
+    return again or item.get_closest_marker("native")
+
+
 def pytest_collection_modifyitems(config, items):
-    if not settings.VM or settings.TIER in (None, "full"):
-        return
-    again = [item for item in items if item.path.name in ONCE_PER_KERNEL or item.get_closest_marker("once_per_kernel")]
-    config.hook.pytest_deselected(items=again)
-    items[:] = [item for item in items if item not in again]
+    config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
+    items[:] = [item for item in items if not is_left_out(item)]
 
 
 @pytest.fixture(scope="session", autouse=True)

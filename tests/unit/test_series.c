@@ -7,11 +7,11 @@
 
 #include "model/series.h"
 
-static struct series *make_series(size_t max_sets, series_key_fn key_fn)
+static struct series *make_series(size_t max_sets, const struct by *by)
 {
 	struct series *s = NULL;
 
-	assert_int_equal(series__new(max_sets, key_fn, &s), 0);
+	assert_int_equal(series__new(max_sets, by, &s), 0);
 	return s;
 }
 
@@ -194,15 +194,10 @@ static void test_accept_and_stage(void **state)
 	series__free(s);
 }
 
-static void append_rport(const struct record *rec, struct str *key)
-{
-	str__appendf(key, "%u", rec->rport);
-}
-
 static void test_keys(void **state)
 {
 	enum { MAX = 100, SEEN = 130 };
-	struct series *s = make_series(MAX, append_rport);
+	struct series *s = make_series(MAX, &(struct by){.fields = {BY_RPORT}, .cnt = 1});
 	struct sf_event ev = make_open();
 	struct series_iter it = {0};
 	struct series_item item;
