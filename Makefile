@@ -95,9 +95,14 @@ $(O)/tests/peer: tests/net/peer.c
 	@echo '  CC     $@'
 	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@
 
+$(O)/tests/load: tests/bench/load.c
+	@mkdir -p $(@D)
+	@echo '  CC     $@'
+	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@ -pthread
+
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy run
+.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy bench bench-scale run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
@@ -132,8 +137,18 @@ run: ## install what is needed, build, and show a small demonstration
 accuracy: all $(O)/tests/peer ## measure the times against a packet capture, into docs/COST.md
 	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) $(PYTHON) tests/bench/accuracy.py
 
+BENCH = $(Q)SYNFIN=$(abspath $(O)/synfin) LOAD=$(abspath $(O)/tests/load) $(PYTHON)
+bench: ## measure what it costs, beside its peers, into docs/COST.md (10 minutes of a quiet machine)
+	$(SUB) deps-bench
+	$(SUB) all $(O)/tests/load
+	$(BENCH) tests/bench/bench.py --json $(O)/bench.json $(ARGS)
+bench-scale: ## measure what does not grow: many connections, long runs, floods (10 minutes more)
+	$(SUB) deps-bench
+	$(SUB) all $(O)/tests/load static
+	$(BENCH) tests/bench/scale.py --json $(O)/scale.json --static $(O)/static/synfin $(ARGS)
+
 # --- house-keeping ---
-C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c)
+C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c)
 .PHONY: lint format check-headers check-layers install
 lint: check-headers check-layers $(O)/synfin.skel.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
 	clang-format --dry-run -Werror $(C_FILES)
@@ -167,9 +182,10 @@ install: all ## into $(DESTDIR)$(PREFIX)
 BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev iproute2
 TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
 VM_PKGS	   := $(BUILD_PKGS) $(shell cat tests/vm/packages.txt)
+BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux
 LINT_PKGS  := $(BUILD_PKGS) clang-format clang-tidy cppcheck
 
-.PHONY: tools deps deps-test deps-vm deps-lint
+.PHONY: tools deps deps-test deps-vm deps-bench deps-lint
 tools:
 	@for t in $(CLANG) $(BPFTOOL) $(CC); do command -v $$t >/dev/null || \
 		{ echo "synfin: $$t is missing: run 'make deps' as root, which installs it" >&2; exit 1; }; done
@@ -182,5 +198,7 @@ deps-test:
 	@scripts/install-packages $(TEST_PKGS)
 deps-vm:
 	@scripts/install-packages $(VM_PKGS)
+deps-bench:
+	@scripts/install-packages $(BENCH_PKGS)
 deps-lint:
 	@scripts/install-packages $(LINT_PKGS)
