@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "net"))
 import page  # noqa: E402
 import procs  # noqa: E402
 from load import Field  # noqa: E402
-from observer import Observer, known  # noqa: E402
+from observer import Observer, known, told  # noqa: E402
 
 US, MIB = 1000, 1 << 20
 TAIL_S = 0.2  # the observers' work for the last connections belongs to the load
@@ -136,7 +136,7 @@ def own_us_per_record(one, name):
 def lost(rounds, name):
     losses = [one[name]["lost"] for one in rounds]
     total = {kind: sum(loss[kind] for loss in losses) for kind in losses[0]}
-    return ", ".join(f"{count} {kind}" for kind, count in total.items() if count) or "0"
+    return told(total)
 
 
 def cost_row(rounds, name):
@@ -151,10 +151,6 @@ def cost_row(rounds, name):
             f"{max(one[name]['maps'] for one in rounds) / MIB:.1f}"]
 
 
-def table(head, rows):
-    return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
-
-
 def cost_table(rounds, tools):
     head = ["", "connections/s against bare", "requests/s against bare", "CPU of the machine per end, us",
             "connect() p50 later by us", "p99 later by us", "own CPU per record, us", "lost", "RSS MiB", "maps MiB"]
@@ -163,7 +159,7 @@ def cost_table(rounds, tools):
                 f"0 = {statistics.median(bare(one, 'paced', machine_us_per_end) for one in rounds):.1f}",
                 *(f"0 = {statistics.median(bare(one, 'paced', lambda run: run[key] / US) for one in rounds):.1f}"
                   for key in ("connect_p50_ns", "connect_p99_ns")), "-", "-", "-", "-"]
-    return table(head, [bare_row, *(cost_row(rounds, name) for name in tools)])
+    return page.table(head, [bare_row, *(cost_row(rounds, name) for name in tools)])
 
 
 def medians(profiles):
@@ -184,7 +180,7 @@ def profile_rows(name, profiles):
 
 def profile_table(profiles):
     rows = [row for name, found in profiles.items() for row in profile_rows(name, found)]
-    return table(["", "program", "runs per end", "ns a run", "ns per end"], rows)
+    return page.table(["", "program", "runs per end", "ns a run", "ns per end"], rows)
 
 
 def conditions(args, rounds):

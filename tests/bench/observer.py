@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is run beside a load: nothing, synfin in its modes, the distribution's tools that do something similar."""
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,11 @@ PEERS = ("tcplife", "tcpstates")
 WITH_TRACEFS = ["unshare", "--mount", "sh", "-c", "mount -t tracefs none /sys/kernel/tracing; exec \"$0\""]
 SUMMARY = re.compile(r"(\d+) dropped, (\d+) missed, (\d+) evicted, (\d+) unattributed")
 COUNTS = re.compile(r"(\d+) established, (\d+) failed, (\d+) closed")
+
+
+def told(lost):
+    """{class: count} for a table. `unattributed` is no loss of a record."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in lost.items() if count and kind != "unattributed") or "0"
 
 
 def _has_command(name):
@@ -88,6 +94,11 @@ class Observer:
     def output_lines(self):
         with open(self.out.name, "rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+    def records(self, kind):
+        """synfin's JSON lines of this type so far."""
+        with open(self.out.name, encoding="utf-8") as file:
+            return [json.loads(line) for line in file if f'"type":"{kind}"' in line]
 
     def settle(self):
         """Until it has read what waits for it: its CPU time stands still."""

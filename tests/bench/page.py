@@ -46,6 +46,11 @@ def machine_line():
     return f"Kernel {os.uname().release}, {os.cpu_count()} cores, {datetime.date.today()}"
 
 
+def table(head, rows):
+    """Lines of a Markdown table."""
+    return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
+
+
 def publish(name, title, lines):
     """Replaces what stands between the markers of `name`, or appends a section of this title with them."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
