@@ -109,7 +109,7 @@ sanitized:
 
 # What installs comes first and alone: with -j, too, and before make looks for what it installed.
 SUB := +$(Q)$(MAKE) --no-print-directory
-BUILT_FOR_NET := all $(O)/tests/peer
+BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load
 
 test: ## install what the tests need, build, run unit and connection tests
 	$(SUB) deps-test

@@ -3,10 +3,11 @@
 """
 `make bench`: what synfin costs the host it runs on, beside the same load without it and beside its peers of the
 distribution (libbpf-tools). Every round runs each of them once under each load, between two runs of the bare load, and
-all figures are related to these. Prints the tables, puts them into docs/COST.md and all figures into a JSON file.
+its figures are related to those two. Prints the tables, puts them into docs/COST.md and all figures into a JSON file.
 """
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -42,7 +43,7 @@ def measure_loads(field, args, observer=None):
     return found
 
 
-def background(seconds=1):
+def background(seconds):
     """What share of the machine others use while nothing of ours runs."""
     busy = procs.Busy()
     time.sleep(seconds)
@@ -83,13 +84,18 @@ def profile(field, args, argv):
 
 
 def run_rounds(field, args, tools):
-    """The rounds, each {"background", "bare": [first, last], tool: ...}; the tools change places."""
+    """
+    The rounds, each {"background", tool: ...}; the tools change places. Between any two of them the bare load runs, so
+    that a tool's "bare" are the two runs next to it: what else happens on the machine may change every second.
+    """
     names, rounds = list(tools), []
     for number in range(args.rounds):
-        one = {"background": background(), "bare": [measure_loads(field, args)]}
+        one, before = {"background": background(min(1, args.seconds))}, measure_loads(field, args)
         for name in names[number % len(names):] + names[:number % len(names)]:
             one[name] = observed(field, args, tools[name])
-        one["bare"].append(measure_loads(field, args))
+            after = measure_loads(field, args)
+            one[name]["bare"] = [before, after]
+            before = after
         rounds.append(one)
         print(f"bench: round {number + 1} of {args.rounds} done, background {one['background']:.0%}", file=sys.stderr)
     return rounds
@@ -107,12 +113,12 @@ def rate(result):
     return result.get("connections", result.get("requests")) / result["seconds"]
 
 
-def bare(one, load, figure):
-    return statistics.fmean(figure(run[load]) for run in one["bare"])
+def bare(one, name, load, figure):
+    return statistics.fmean(figure(run[load]) for run in one[name]["bare"])
 
 
 def ratios(rounds, name, load):
-    return [rate(one[name][load]) / bare(one, load, rate) for one in rounds]
+    return [rate(one[name][load]) / bare(one, name, load, rate) for one in rounds]
 
 
 def machine_us_per_end(result):
@@ -120,7 +126,7 @@ def machine_us_per_end(result):
 
 
 def added(rounds, name, load, figure):
-    return [figure(one[name][load]) - bare(one, load, figure) for one in rounds]
+    return [figure(one[name][load]) - bare(one, name, load, figure) for one in rounds]
 
 
 def spread(values, digits=2):
@@ -128,9 +134,15 @@ def spread(values, digits=2):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
-def own_us_per_record(one, name):
+def own_us(one, name, unit):
+    """The tool's own CPU time for each of its records, or for each end."""
     run = one[name]["paced"]
-    return run["own_ns"] / US / run["records"] if run["records"] else None
+    count = run["records"] if unit == "record" else 2 * run["connections"]
+    return run["own_ns"] / US / count if count else 0
+
+
+def records_per_end(one, name):
+    return one[name]["paced"]["records"] / (2 * one[name]["paced"]["connections"])
 
 
 def lost(rounds, name):
@@ -140,26 +152,35 @@ def lost(rounds, name):
 
 
 def cost_row(rounds, name):
-    own = [own_us_per_record(one, name) for one in rounds]
+    def median(figure, *args):
+        return statistics.median(figure(one, name, *args) for one in rounds)
+
+    per_record = median(own_us, "record")
     return [name, spread(ratios(rounds, name, "churn")), spread(ratios(rounds, name, "talk")),
             spread(added(rounds, name, "paced", machine_us_per_end), 1),
             spread(added(rounds, name, "paced", lambda run: run["connect_p50_ns"] / US), 1),
             spread(added(rounds, name, "paced", lambda run: run["connect_p99_ns"] / US), 1),
-            "-" if None in own else f"{statistics.median(own):.2f}",
-            lost(rounds, name),
+            f"{median(own_us, 'end'):.2f}", f"{per_record:.2f}" if per_record else "-",
+            f"{median(records_per_end):.2f}" if per_record else "-", lost(rounds, name),
             f"{max(one[name]['rss'] for one in rounds) / MIB:.1f}",
             f"{max(one[name]['maps'] for one in rounds) / MIB:.1f}"]
 
 
+def bare_row(rounds, tools):
+    def median(load, figure):
+        return statistics.median(bare(one, name, load, figure) for one in rounds for name in tools)
+
+    return ["bare", f"1 = {median('churn', rate):,.0f}", f"1 = {median('talk', rate):,.0f}",
+            f"0 = {median('paced', machine_us_per_end):.1f}",
+            f"0 = {median('paced', lambda run: run['connect_p50_ns'] / US):.1f}",
+            f"0 = {median('paced', lambda run: run['connect_p99_ns'] / US):.1f}", *["-"] * 6]
+
+
 def cost_table(rounds, tools):
     head = ["", "connections/s against bare", "requests/s against bare", "CPU of the machine per end, us",
-            "connect() p50 later by us", "p99 later by us", "own CPU per record, us", "lost", "RSS MiB", "maps MiB"]
-    bare_row = ["bare", f"1 = {statistics.median(bare(one, 'churn', rate) for one in rounds):,.0f}",
-                f"1 = {statistics.median(bare(one, 'talk', rate) for one in rounds):,.0f}",
-                f"0 = {statistics.median(bare(one, 'paced', machine_us_per_end) for one in rounds):.1f}",
-                *(f"0 = {statistics.median(bare(one, 'paced', lambda run: run[key] / US) for one in rounds):.1f}"
-                  for key in ("connect_p50_ns", "connect_p99_ns")), "-", "-", "-", "-"]
-    return page.table(head, [bare_row, *(cost_row(rounds, name) for name in tools)])
+            "connect() p50 later by us", "p99 later by us", "own CPU per end, us", "per record, us", "records per end",
+            "lost", "RSS MiB", "maps MiB"]
+    return page.table(head, [bare_row(rounds, tools), *(cost_row(rounds, name) for name in tools)])
 
 
 def medians(profiles):
@@ -186,23 +207,23 @@ def profile_table(profiles):
 def conditions(args, rounds):
     busy = statistics.median(one["background"] for one in rounds)
     return (f"{page.machine_line()}: {args.rounds} rounds of {args.seconds:g} s a load, {busy:.0%} of the machine busy "
-            "with other things. Median and range over the rounds, each against the bare load of its round. "
+            "with other things. Median and range over the rounds, each against the bare load right before and after. "
             "(`make bench`)")
 
 
 EXPLANATION = (
     "Churn: one thread connects and closes, one accepts and closes, as fast as they can; it counts both ends of each "
-    f"connection. Requests: 64 bytes there and back over 16 connections, none of them new. CPU and connect() times: the "
-    "same churn at a fixed rate ({rate} connections/s), so that nothing waits for a processor. CPU is that of the whole "
-    "machine, the tool's own included, less that of the bare load. The programs' times: churn again, in rounds of their "
-    "own, for the kernel's statistics add some 40 ns to each run.")
+    "connection. Requests: 64 bytes there and back over 16 connections, none of them new, all on one processor. CPU "
+    "and connect() times: the same churn at a fixed rate ({rate} connections/s), so that nothing waits for a processor. "
+    "CPU is that of the whole machine, the tool's own included, less that of the bare load. The programs' times: churn "
+    "again, in rounds of their own, for the kernel's statistics add some 40 ns to each run.")
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile-rounds", type=int, default=3, help="rounds with the kernel's statistics on")
-    parser.add_argument("--seconds", type=float, default=3, help="of each load in each round")
+    parser.add_argument("--seconds", type=float, default=2, help="of each load in each round")
     parser.add_argument("--rate", type=int, default=5000, help="connections a second of the paced load")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this tool; may be repeated")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
@@ -216,13 +237,13 @@ def main():
         tools = {name: argv for name, argv in tools.items() if name in args.only}
     field = Field()
     try:
-        field.run("churn", seconds=2)  # fills the ports with TIME_WAITs, as they are from then on
+        field.run("churn", seconds=min(2, args.seconds))  # fills the ports with TIME_WAITs, as they are from then on
         rounds = run_rounds(field, args, tools)
         profiles = run_profiles(field, args, tools)
     finally:
         field.delete()
-    args.json.write_text(json.dumps({"machine": page.facts(), "rounds": rounds, "profiles": profiles}, indent=1),
-                         encoding="utf-8")
+    args.json.write_text(json.dumps({"machine": page.facts(), "driver": os.getpid(), "rounds": rounds,
+                                     "profiles": profiles}, indent=1), encoding="utf-8")
     lines = [conditions(args, rounds), "", *cost_table(rounds, tools), "", EXPLANATION.format(rate=f"{args.rate:,}"), "",
              *profile_table(profiles)]
     print("\n".join(lines))

@@ -30,7 +30,8 @@
 
 static const char usage_text[] =
 	"usage: load churn [options]   one thread connects and closes, one accepts and closes\n"
-	"       load talk [options]    64 bytes there and back over --count connections, no new ones\n"
+	"       load talk [options]    64 bytes there and back over --count connections, no new ones, on one "
+	"processor\n"
 	"       load crowd [options]   --count idle connections, held until stdin ends\n"
 	"       load flood [options]   SYNs of spoofed sources (198.18.0.0/15) to a listener\n"
 	"--seconds S   at most so long (10)\n"
@@ -122,6 +123,20 @@ static bool is_due(const struct pace *p, uint64_t done)
 static double seconds_since(const struct pace *p)
 {
 	return (double)(now_ns() - p->begin) / SECOND_NS;
+}
+
+/*
+ * This thread and those it starts stay on one processor. Two threads that wait for each other run at one of two speeds,
+ * by whether the scheduler puts them together, and it changes its mind.
+ */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		fail("sched_setaffinity");
 }
 
 /* --- sockets ---------------------------------------------------------------------------------------------- */
@@ -325,6 +340,7 @@ static int talk(const struct options *o)
 	if (!pairs)
 		fail("realloc");
 	pairs[cnt] = (struct pair){};
+	stay_on_one_cpu();
 	if (pthread_create(&thread, NULL, echo, pairs))
 		fail("pthread_create");
 	made.count = 0;
@@ -349,10 +365,12 @@ static int hold_share(const struct options *o, uint64_t cnt, int ready)
 {
 	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
 
-	make_pairs(o, cnt);
+	struct pair *pairs = make_pairs(o, cnt);
+
 	if (write(ready, "", 1) != 1)
 		fail("write");
 	poll(&in, 1, (int)(o->seconds * 1000));
+	free(pairs);
 	return 0; /* the kernel closes them all at once */
 }
 
