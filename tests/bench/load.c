@@ -364,7 +364,6 @@ static int talk(const struct options *o)
 static int hold_share(const struct options *o, uint64_t cnt, int ready)
 {
 	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-
 	struct pair *pairs = make_pairs(o, cnt);
 
 	if (write(ready, "", 1) != 1)
