@@ -25,6 +25,7 @@ from load import Field  # noqa: E402
 from observer import Observer, told  # noqa: E402
 
 MIB = 1 << 20
+STOPPED_CONNECTIONS = 30_000  # five records each: several times what the ring buffer holds
 HIST = [settings.SYNFIN, "hist"]
 TRACE = [settings.SYNFIN, "trace", "--json"]
 
@@ -148,7 +149,7 @@ def stopped(field, args):
     observer = Observer(TRACE)
     try:
         os.kill(observer.pid, signal.SIGSTOP)
-        during = field.run("churn", seconds=args.seconds)
+        during = field.run("churn", count=STOPPED_CONNECTIONS, seconds=120)
         held = memory(observer.pid)
         os.kill(observer.pid, signal.SIGCONT)
         observer.settle()
