@@ -16,11 +16,14 @@ WARN	 := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -DSYNFIN_VERSION='"$(VERSION)"' -Isrc -Ibpf -isystem $(O)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -Ibpf $(WARN) -Wno-unused-parameter
 
-LIBS	 := -lbpf -lelf -lz
+LIBS	 := -lbpf -lelf -lz -lmicrohttpd -lprotobuf-c -ljson-c -lpthread -lm
 ifeq ($(STATIC),1)
 LDFLAGS	 += -static
 CPPFLAGS += -DSYNFIN_STATIC
-LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd
+LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd -lmicrohttpd -lprotobuf-c -ljson-c -lpthread -lm
+# Debian's libmicrohttpd.a names functions of GnuTLS, of which there is no complete static library: see no_tls.c.
+TLS	 := $(shell nm $$($(CC) -print-file-name=libmicrohttpd.a) 2>/dev/null | sed -n 's/^ *U \(gnutls_.*\)/\1/p' | sort -u)
+LIBS	 += $(TLS:%=-Wl,--defsym=%=no_tls)
 endif
 ifneq ($(SANITIZE),)
 CFLAGS	 += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -30,11 +33,14 @@ ifneq ($(V),1)
 Q := @
 endif
 
-CORE_SRC := $(wildcard src/base/*.c src/model/*.c src/out/*.c)
+CORE_SRC := $(wildcard src/base/*.c src/model/*.c src/out/*.c src/in/*.c src/http/*.c)
+ifneq ($(STATIC),1)
+CORE_SRC := $(filter-out src/http/no_tls.c,$(CORE_SRC))
+endif
 SRC	 := $(CORE_SRC) $(wildcard src/kernel/*.c src/cmd/*.c) src/main.c
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
-CORE_OBJ := $(CORE_SRC:%.c=$(O)/%.o)
-OBJ	 := $(SRC:%.c=$(O)/%.o)
+CORE_OBJ := $(CORE_SRC:%.c=$(O)/%.o) $(O)/metrics.pb-c.o
+OBJ	 := $(SRC:%.c=$(O)/%.o) $(O)/metrics.pb-c.o
 UNIT	 := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/%)
 
 .DELETE_ON_ERROR:
@@ -61,6 +67,19 @@ $(O)/synfin.skel.h: $(O)/synfin.bpf.o
 $(filter $(O)/src/kernel/%,$(OBJ)): $(O)/synfin.skel.h
 
 # --- the program ---
+$(O)/metrics.pb-c.c: src/out/metrics.proto | tools
+	@mkdir -p $(@D)
+	@echo '  PROTO  $@'
+	$(Q)protoc-c --proto_path=src/out --c_out=$(O) $<
+
+$(O)/metrics.pb-c.h: $(O)/metrics.pb-c.c ;
+
+$(O)/metrics.pb-c.o: $(O)/metrics.pb-c.c
+	@echo '  CC     $@'
+	$(Q)$(CC) -std=gnu11 $(CFLAGS) -c $< -o $@
+
+$(O)/src/out/protobuf.o: $(O)/metrics.pb-c.h
+
 $(O)/%.o: %.c | tools
 	@mkdir -p $(@D)
 	@echo '  CC     $@'
@@ -86,26 +105,36 @@ static: ## build a static, stripped $(O)/static/synfin
 $(O)/libcore.a: $(CORE_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(O)/tests/test_%: tests/unit/test_%.c $(O)/libcore.a
+$(O)/tests/test_%: tests/unit/test_%.c $(O)/libcore.a $(O)/metrics.pb-c.h
 	@mkdir -p $(@D)
 	@echo '  TEST   $@'
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka -lprotobuf-c -ljson-c -lz -lm
 
 $(O)/tests/peer: tests/net/peer.c
 	@mkdir -p $(@D)
 	@echo '  CC     $@'
 	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@
 
+# Unpacked, not installed: that would set up a service. Only the two programs are used.
+$(O)/prometheus/usr/bin/prometheus:
+	$(Q)scripts/unpack-package prometheus $(O)/prometheus
+	$(Q)touch $@
+
+$(O)/tests/load: tests/bench/load.c
+	@mkdir -p $(@D)
+	@echo '  CC     $@'
+	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@ -pthread
+
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy run
+.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy bench bench-scale run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
 
 # What installs comes first and alone: with -j, too, and before make looks for what it installed.
 SUB := +$(Q)$(MAKE) --no-print-directory
-BUILT_FOR_NET := all $(O)/tests/peer
+BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/prometheus/usr/bin/prometheus
 
 test: ## install what the tests need, build, run unit and connection tests
 	$(SUB) deps-test
@@ -127,16 +156,26 @@ test-all: ## all of these
 
 run: ## install what is needed, build, and show a small demonstration
 	$(SUB) deps
-	$(SUB) $(BUILT_FOR_NET)
+	$(SUB) all $(O)/tests/peer
 	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) tests/demo/demo.sh
 
 accuracy: all $(O)/tests/peer ## measure the times against a packet capture, into docs/COST.md
 	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) $(PYTHON) tests/bench/accuracy.py
 
+BENCH = $(Q)SYNFIN=$(abspath $(O)/synfin) LOAD=$(abspath $(O)/tests/load) $(PYTHON)
+bench: ## measure what it costs, beside its peers, into docs/COST.md (10 minutes of a quiet machine)
+	$(SUB) deps-bench
+	$(SUB) all $(O)/tests/load
+	$(BENCH) tests/bench/bench.py --json $(O)/bench.json $(ARGS)
+bench-scale: ## measure what does not grow: many connections, long runs, floods (10 minutes more)
+	$(SUB) deps-bench
+	$(SUB) all $(O)/tests/load static
+	$(BENCH) tests/bench/scale.py --json $(O)/scale.json --static $(O)/static/synfin $(ARGS)
+
 # --- house-keeping ---
-C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c)
+C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c)
 .PHONY: lint format check-headers check-layers install
-lint: check-headers check-layers $(O)/synfin.skel.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
+lint: check-headers check-layers $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
 	clang-format --dry-run -Werror $(C_FILES)
 	@for f in $(SRC); do echo "  TIDY   $$f"; clang-tidy --quiet $$f -- -std=gnu11 $(CPPFLAGS) 2>/dev/null || exit 1; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -150,27 +189,31 @@ check-headers:
 	@for h in $(wildcard src/*/*.h) bpf/synfin.h bpf/hist.h; do \
 		echo "#include \"$$h\"" | $(CC) -std=gnu11 $(CPPFLAGS) -I. $(WARN) -fsyntax-only -x c - || exit 1; done
 
-# base <- model <- {kernel, out} <- cmd <- main: no arrow the other way, libbpf in kernel/ alone.
+# base <- model <- {kernel, in, out} <- cmd <- main, base <- http <- cmd: no arrow the other way, libbpf in kernel/ alone.
 check-layers:
-	@! grep -nE '#include "(model|kernel|out|cmd)/' src/base/*
-	@! grep -nE '#include "(kernel|out|cmd)/' src/model/*
-	@! grep -nE '#include "(kernel|cmd)/' src/out/*
-	@! grep -nE '#include "(out|cmd)/' src/kernel/*
-	@! grep -nE '#include (<bpf/|"synfin.skel)' src/base/* src/model/* src/out/* src/cmd/* src/main.c
+	@! grep -nE '#include "(model|kernel|in|out|http|cmd)/' src/base/*
+	@! grep -nE '#include "(kernel|out|http|cmd)/' src/in/*
+	@! grep -nE '#include "(model|kernel|in|out|cmd)/' src/http/*
+	@! grep -nE '#include "(kernel|in|out|http|cmd)/' src/model/*
+	@! grep -nE '#include "(kernel|in|http|cmd)/' src/out/*
+	@! grep -nE '#include "(in|out|http|cmd)/' src/kernel/*
+	@! grep -nE '#include (<bpf/|"synfin.skel)' src/base/* src/model/* src/in/* src/out/* src/http/* src/cmd/* src/main.c
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(O)/synfin $(DESTDIR)$(PREFIX)/sbin/synfin
 	install -D -m 644 docs/synfin.8 $(DESTDIR)$(PREFIX)/share/man/man8/synfin.8
 	install -D -m 644 contrib/completion/synfin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synfin
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/synfin README.md NEWS LICENSE docs/RECORDS.md docs/INTERNALS.md docs/COST.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/synfin README.md NEWS LICENSE docs/RECORDS.md docs/METRICS.md docs/INTERNALS.md docs/COST.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/synfin contrib/systemd/* contrib/prometheus/* contrib/grafana/*
 
 # --- what is needed, from the distribution ---
-BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev iproute2
+BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev iproute2
 TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
 VM_PKGS	   := $(BUILD_PKGS) $(shell cat tests/vm/packages.txt)
+BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux
 LINT_PKGS  := $(BUILD_PKGS) clang-format clang-tidy cppcheck
 
-.PHONY: tools deps deps-test deps-vm deps-lint
+.PHONY: tools deps deps-test deps-vm deps-bench deps-lint
 tools:
 	@for t in $(CLANG) $(BPFTOOL) $(CC); do command -v $$t >/dev/null || \
 		{ echo "synfin: $$t is missing: run 'make deps' as root, which installs it" >&2; exit 1; }; done
@@ -183,5 +226,7 @@ deps-test:
 	@scripts/install-packages $(TEST_PKGS)
 deps-vm:
 	@scripts/install-packages $(VM_PKGS)
+deps-bench:
+	@scripts/install-packages $(BENCH_PKGS)
 deps-lint:
 	@scripts/install-packages $(LINT_PKGS)

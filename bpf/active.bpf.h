@@ -7,7 +7,7 @@
 
 /* CLOSE>SYN_SENT, in the task that called connect(). The local port is not chosen yet unless the socket was
  * bound. */
-static __always_inline void on_connect(struct sock *sk, __u64 now)
+static __noinline enum birth follow_client(const struct sock *sk, __u64 now)
 {
 	struct sf_conn c = {};
 
@@ -15,14 +15,22 @@ static __always_inline void on_connect(struct sock *sk, __u64 now)
 	c.state = TCP_SYN_SENT;
 	c.opening.connect_ts = now;
 	read_sock_tuple(&c, sk);
-	c.lport = BPF_CORE_READ(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
+	c.lport = KREAD(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
 	own_by_current(&c, SF_SRC_CONNECT);
-	conn_birth(sk, &c);
+	return conn_insert(sk, &c);
+}
+
+static __always_inline void on_connect(const struct sock *sk, __u64 now)
+{
+	if (follow_client(sk, now) != OCCUPIED)
+		return;
+	conn_evict(sk);
+	follow_client(sk, now);
 }
 
 static __always_inline bool sent_syn(const struct sf_conn *c, const struct tcp_sock *tp)
 {
-	return BPF_CORE_READ(tp, tcp_wstamp_ns) >= c->opening.connect_ts;
+	return KREAD(tp, tcp_wstamp_ns) >= c->opening.connect_ts;
 }
 
 /*
@@ -34,7 +42,7 @@ static __always_inline void stamp_syn(struct sf_conn *c, const struct tcp_sock *
 {
 	if (c->opening.syn_ts)
 		return;
-	__u64 sent = BPF_CORE_READ(tp, tcp_wstamp_ns);
+	__u64 sent = KREAD(tp, tcp_wstamp_ns);
 	bool once = !c->syn_retrans && sent >= c->opening.connect_ts && sent <= now;
 
 	c->opening.syn_ts = once ? sent : c->opening.connect_ts;
@@ -80,16 +88,16 @@ static __always_inline void on_client_established(struct sock *sk, struct sf_con
 		return;
 	read_cookie(c, &sk->__sk_common);
 	stamp_syn(c, tp, now);
-	if (BPF_CORE_READ_BITFIELD_PROBED(tp, syn_fastopen) || BPF_CORE_READ_BITFIELD_PROBED(tp, syn_data))
+	if (KREAD_BITS(tp, syn_fastopen) || KREAD_BITS(tp, syn_data))
 		c->flags |= SF_F_FASTOPEN;
 	if (is_mptcp(tp))
 		c->flags |= SF_F_MPTCP;
-	c->opening.synack_ts = not_before(c->opening.syn_ts, BPF_CORE_READ(tp, tcp_mstamp));
-	c->opening.peer_isn = BPF_CORE_READ(tp, rcv_nxt) - 1;
+	c->opening.synack_ts = not_before(c->opening.syn_ts, KREAD(tp, tcp_mstamp));
+	c->opening.peer_isn = KREAD(tp, rcv_nxt) - 1;
 	c->opening.seqs_known = 1;
 	c->est_ts = now;
 	stage_answered(c, now);
-	if (!write_open(c, SF_OUT_ESTABLISHED, now))
+	if (!write_open(sk, c, SF_OUT_ESTABLISHED, now))
 		conn_forget(sk, c);
 }
 

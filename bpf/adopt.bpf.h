@@ -23,7 +23,7 @@ static __always_inline enum sf_role find_role(const struct sf_conn *c, const str
 {
 	struct sf_port_key key = {c->netns, c->lport};
 
-	if (locked || (port && BPF_CORE_READ(port, fastreuse) < 0))
+	if (locked || (port && KREAD(port, fastreuse) < 0))
 		return SF_ROLE_CLIENT;
 	return bpf_map_lookup_elem(&listened, &key) ? SF_ROLE_SERVER : SF_ROLE_NONE;
 }
@@ -32,8 +32,7 @@ static __always_inline enum sf_role find_socket_role(const struct sf_conn *c, co
 {
 	const struct inet_connection_sock *icsk = (const void *)sk;
 
-	return find_role(c, BPF_CORE_READ(icsk, icsk_bind_hash),
-			 BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
+	return find_role(c, KREAD(icsk, icsk_bind_hash), KREAD_BITS(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
 }
 
 /* In jiffies, which are rounded: one less is certain. */
@@ -55,7 +54,7 @@ static __always_inline __u64 first_sight(const struct tcp_sock *tp, __u8 state)
 	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT && state != TCP_FIN_WAIT2 &&
 	    state != TCP_CLOSING)
 		return now;
-	return ago(now, (__u32)bpf_jiffies64() - BPF_CORE_READ(tp, rcv_tstamp));
+	return ago(now, (__u32)bpf_jiffies64() - KREAD(tp, rcv_tstamp));
 }
 
 /* The stamps of a socket, or of a minisock, that is in this state. */
@@ -127,7 +126,7 @@ static __always_inline void adopt(const struct sock_common *object, struct sf_co
 
 static __always_inline void adopt_listener(const struct sock *sk)
 {
-	struct sf_port_key key = {netns_of(&sk->__sk_common), BPF_CORE_READ(sk, __sk_common.skc_num)};
+	struct sf_port_key key = {netns_of(&sk->__sk_common), KREAD(sk, __sk_common.skc_num)};
 	__u64 *known = bpf_map_lookup_elem(&listened, &key), listener = (__u64)sk;
 
 	if (known)
@@ -156,13 +155,13 @@ static __always_inline void adopt_socket(struct sock *sk, __u8 state)
 	c.role = find_socket_role(&c, sk);
 	if (is_mptcp(tp))
 		c.flags |= SF_F_MPTCP;
-	if (BPF_CORE_READ(sk, sk_socket))
+	if (KREAD(sk, sk_socket))
 		c.flags |= SF_F_ACCEPTED;
 	else if (c.role == SF_ROLE_SERVER && !is_orphan(sk))
 		own_unaccepted(&c);
 	if (state == TCP_SYN_SENT) {
 		c.role = SF_ROLE_CLIENT;
-		c.syn_retrans = BPF_CORE_READ(tp, total_retrans);
+		c.syn_retrans = KREAD(tp, total_retrans);
 	}
 	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		c.state = state;
@@ -174,17 +173,17 @@ static __always_inline void adopt_socket(struct sock *sk, __u8 state)
 static __always_inline void adopt_request(const struct request_sock *req)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
-	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	const struct sock *listener = KREAD(req, __req_common.skc_listener);
 	struct sf_conn c = {};
 
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_NEW_SYN_RECV;
-	c.opening.synack_ts = BPF_CORE_READ(treq, snt_synack) * 1000;
+	c.opening.synack_ts = KREAD(treq, snt_synack) * 1000;
 	c.opening.listener = (__u64)listener;
-	c.opening.isn = BPF_CORE_READ(treq, snt_isn);
-	c.opening.peer_isn = BPF_CORE_READ(treq, rcv_isn);
+	c.opening.isn = KREAD(treq, snt_isn);
+	c.opening.peer_isn = KREAD(treq, rcv_isn);
 	c.opening.seqs_known = 1;
-	c.synack_retrans = BPF_CORE_READ(req, num_retrans);
+	c.synack_retrans = KREAD(req, num_retrans);
 	read_request_tuple(&c, req);
 	own_by_listener(&c, listener);
 	adopt(&req->__req_common, &c, true);
@@ -193,7 +192,7 @@ static __always_inline void adopt_request(const struct request_sock *req)
 /* Its timer was armed when it began, and again whenever the peer repeated its FIN. */
 static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
 {
-	__s64 left = (BPF_CORE_READ(tw, tw_timer.expires) - bpf_jiffies64()) * cfg_tick_ns;
+	__s64 left = (KREAD(tw, tw_timer.expires) - bpf_jiffies64()) * cfg_tick_ns;
 	__u64 now = bpf_ktime_get_ns();
 
 	return left > 0 && left < TIMEWAIT_NS ? ago(now, (TIMEWAIT_NS - left) / cfg_tick_ns) : now;
@@ -202,14 +201,14 @@ static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
 /* No task has a file of it: nothing tells whose it was. */
 static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 {
-	__u8 state = BPF_CORE_READ(tw, tw_substate);
+	__u8 state = KREAD(tw, tw_substate);
 	struct sf_conn c = {};
 
 	if (!has_tw)
 		return;
 	read_minisock_tuple(&c, tw);
 	read_cookie(&c, &tw->__tw_common);
-	c.role = find_role(&c, BPF_CORE_READ(tw, tw_tb), false);
+	c.role = find_role(&c, KREAD(tw, tw_tb), false);
 	c.flags = SF_F_ORPHAN | (state == TCP_TIME_WAIT ? SF_F_TIME_WAIT : 0);
 	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : bpf_ktime_get_ns());
 	index_minisock(tw, &c);

@@ -18,7 +18,7 @@ static __always_inline bool begin_closing(const void *object, struct sf_conn *c)
 	if (c->flags & SF_F_PENDING && !(c->flags & SF_F_OPENED)) {
 		if (bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY))
 			lose(SF_LOST_EVICTED);
-	} else if (!write_open(c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns())) {
+	} else if (!write_open(object, c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns())) {
 		conn_forget(object, c);
 		return false;
 	}
@@ -27,7 +27,8 @@ static __always_inline bool begin_closing(const void *object, struct sf_conn *c)
 	return true;
 }
 
-static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
+					__u64 ts)
 {
 	if (c->flags & SF_F_PENDING)
 		return;
@@ -36,7 +37,7 @@ static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outco
 		lose(SF_LOST_UNATTRIBUTED);
 	emit_stage(c, SF_ST_END, ts);
 	if (wants_close(c, outcome, ts))
-		emit(c, SF_EV_CLOSE, outcome, ts);
+		emit(object, c, SF_EV_CLOSE, outcome, ts);
 	else
 		c->flags |= SF_F_NO_CLOSE;
 }
@@ -44,7 +45,7 @@ static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outco
 /* The connection is over and no minisock carries it on. */
 static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
 {
-	write_close(c, outcome, ts);
+	write_close(object, c, outcome, ts);
 	conn_forget(object, c);
 }
 
@@ -61,13 +62,13 @@ static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 
 		read_local_port(c, sk);
 	else if (!c->rport) /* TCP Fast Open */
 		read_sock_tuple(c, sk);
-	c->error = BPF_CORE_READ(sk, sk_err);
+	c->error = KREAD(sk, sk_err);
 	c->state = TCP_CLOSE;
 	if (!conn_decide(sk, c))
 		return;
 	if (c->role == SF_ROLE_CLIENT && sent_syn(c, tp))
 		stamp_syn(c, tp, now);
-	write_open(c, failed_outcome(c), now);
+	write_open(sk, c, failed_outcome(c), now);
 	conn_forget(sk, c);
 }
 
@@ -85,7 +86,7 @@ static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, 
 			return;
 	}
 	c->closing.data_segs = data_segs(sk);
-	if (!(c->flags & SF_F_LEFT) && BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK) {
+	if (!(c->flags & SF_F_LEFT) && KREAD(sk, sk_shutdown) == SHUTDOWN_MASK) {
 		c->flags |= SF_F_LEFT;
 		emit_stage(c, SF_ST_CLOSE, now);
 	}
@@ -103,8 +104,8 @@ static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u6
 		c->flags |= SF_F_FIN_SENT_1ST;
 	closed_by_owner(sk, c, now);
 	emit_segment(c, SF_ST_FIN_SENT, now,
-		     (struct segment){.seq = BPF_CORE_READ(tp, write_seq),
-				      .ack = BPF_CORE_READ(tp, rcv_nxt),
+		     (struct segment){.seq = KREAD(tp, write_seq),
+				      .ack = KREAD(tp, rcv_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
 }
 
@@ -113,8 +114,7 @@ static __always_inline void on_fin_acked(struct sock *sk, struct sf_conn *c, __u
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
 	c->closing.fin_acked_ts = now;
-	emit_segment(c, SF_ST_FIN_ACKED, now,
-		     (struct segment){.ack = BPF_CORE_READ(tp, snd_una), .known = SF_K_ACK});
+	emit_segment(c, SF_ST_FIN_ACKED, now, (struct segment){.ack = KREAD(tp, snd_una), .known = SF_K_ACK});
 }
 
 /* ESTABLISHED>CLOSE_WAIT, FIN_WAIT1>CLOSING: tcp_fin(); rcv_nxt counts the FIN already. */
@@ -128,8 +128,8 @@ static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u6
 	if (!c->closing.fin_sent_ts)
 		c->flags |= SF_F_FIN_RCVD_1ST;
 	emit_segment(c, SF_ST_FIN_RCVD, now,
-		     (struct segment){.seq = BPF_CORE_READ(tp, rcv_nxt) - 1,
-				      .ack = BPF_CORE_READ(tp, snd_una),
+		     (struct segment){.seq = KREAD(tp, rcv_nxt) - 1,
+				      .ack = KREAD(tp, snd_una),
 				      .known = SF_K_SEQ | SF_K_ACK});
 }
 
@@ -142,14 +142,14 @@ static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u6
 static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
-	__u64 sent = BPF_CORE_READ(tp, bytes_acked), received = BPF_CORE_READ(tp, bytes_received);
-	__u32 again = BPF_CORE_READ(tp, total_retrans), opening = c->syn_retrans + c->synack_retrans;
+	__u64 sent = KREAD(tp, bytes_acked), received = KREAD(tp, bytes_received);
+	__u32 again = KREAD(tp, total_retrans), opening = c->syn_retrans + c->synack_retrans;
 	__u64 numbers = (c->role != SF_ROLE_SERVER) + (c->closing.fin_acked_ts != 0);
 
 	c->closing.bytes_sent = sent > numbers ? sent - numbers : 0;
 	c->closing.bytes_received = received - (received && got_fin(sk));
 	c->closing.retrans = again > opening ? again - opening : 0;
-	c->closing.srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+	c->closing.srtt_us = KREAD(tp, srtt_us) >> 3;
 	if (is_orphan(sk))
 		c->flags |= SF_F_ORPHAN;
 	c->flags |= SF_F_SOCK_GONE;
@@ -181,7 +181,7 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 {
 	c->state = TCP_FIN_WAIT2;
 	if (c->closing.fin_rcvd_ts)
-		begin_time_wait(c, now);
+		begin_time_wait(sk, c, now);
 	index_minisock(tw, c);
 	conn_move(sk, tw, c);
 	on_minisock_fin(tw); /* on another CPU it may have come before we knew the minisock */
@@ -199,8 +199,8 @@ static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn
 	/* No room for one (tcp_max_tw_buckets). */
 	if (!(c->flags & SF_F_PENDING))
 		count(SF_CNT_TW_BEGUN);
-	write_close(c, SF_OUT_FIN, now);
-	write_gone(c, SF_OUT_TW_OVERFLOW, now);
+	write_close(sk, c, SF_OUT_FIN, now);
+	write_gone(sk, c, SF_OUT_TW_OVERFLOW, now);
 	conn_forget(sk, c);
 }
 
@@ -248,7 +248,7 @@ static __always_inline bool all_acked(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
-	return BPF_CORE_READ(tp, snd_una) == BPF_CORE_READ(tp, write_seq);
+	return KREAD(tp, snd_una) == KREAD(tp, write_seq);
 }
 
 /* FIN_WAIT2 or CLOSING is left: what the peer's FIN or the ACK of ours, which come with it, say. */
@@ -272,7 +272,7 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 	}
 	if (!begin_closing(sk, c))
 		return;
-	c->error = BPF_CORE_READ(sk, sk_err);
+	c->error = KREAD(sk, sk_err);
 	last_ack = old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) && all_acked(sk);
 	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))
 		complete_fins(sk, c, now);
@@ -329,7 +329,7 @@ static __always_inline void note_reset_for(const struct sock *sk)
 {
 	struct sf_cpu *cpu = this_cpu();
 
-	if (cpu && sk && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && accept_queue_is_full(sk))
+	if (cpu && sk && KREAD(sk, __sk_common.skc_state) == TCP_LISTEN && accept_queue_is_full(sk))
 		cpu->reset_for = (__u64)sk;
 }
 
@@ -340,11 +340,11 @@ static __always_inline void note_reset_for(const struct sock *sk)
  */
 static __always_inline __u16 derive_reason(const struct sf_conn *c, const struct sock *sk)
 {
-	bool lingers = BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER);
+	bool lingers = KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_LINGER);
 
-	if (BPF_CORE_READ(sk, sk_shutdown) != SHUTDOWN_MASK)
+	if (KREAD(sk, sk_shutdown) != SHUTDOWN_MASK)
 		return RST_STATE;
-	if (!left_unread(sk) && lingers && !BPF_CORE_READ(sk, sk_lingertime))
+	if (!left_unread(sk) && lingers && !KREAD(sk, sk_lingertime))
 		return RST_STATE;
 	return c->closing.fin_acked_ts ? RST_ABORT_ON_LINGER : RST_ABORT_ON_CLOSE;
 }
@@ -386,12 +386,12 @@ static __always_inline void on_retransmit(const struct sock *sk, const struct sk
 		on_syn_again(sk, c);
 		return;
 	}
-	if (!(c->flags & SF_F_CLOSING) || !(BPF_CORE_READ(cb, tcp_flags) & TCPHDR_FIN))
+	if (!(c->flags & SF_F_CLOSING) || !(KREAD(cb, tcp_flags) & TCPHDR_FIN))
 		return;
 	if (c->fin_retrans < 255)
 		c->fin_retrans++;
 	emit_segment(c, SF_ST_FIN_SENT, bpf_ktime_get_ns(),
-		     (struct segment){.seq = BPF_CORE_READ((const struct tcp_sock *)sk, write_seq) - 1,
+		     (struct segment){.seq = KREAD((const struct tcp_sock *)sk, write_seq) - 1,
 				      .known = SF_K_SEQ,
 				      .retrans = true});
 }

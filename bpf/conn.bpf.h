@@ -119,7 +119,8 @@ static __always_inline void uncount_tried(const struct sf_conn *c)
 	add_tried(c, -1);
 }
 
-static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts);
+static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
+					__u64 ts);
 
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
 static __always_inline void conn_evict(const void *object)
@@ -129,36 +130,44 @@ static __always_inline void conn_evict(const void *object)
 	if (!c)
 		return;
 	if (c->flags & SF_F_ENDED)
-		write_close(c, SF_OUT_ABORTED, bpf_ktime_get_ns());
+		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
 	else
 		lose(SF_LOST_MISSED);
 	conn_forget(object, c);
 }
 
-/* Takes `c`, built by the caller, into the table if the filter lets it. False: not followed. */
-static __always_inline bool conn_birth(const void *object, struct sf_conn *c)
+/* What became of taking a connection into the table. */
+enum birth {
+	NOT_FOLLOWED, /* the filter rejects it, or the table is full */
+	FOLLOWED,
+	OCCUPIED, /* another has its place still: conn_evict(), and again */
+};
+
+/* Takes `c`, built by the caller, into the table if the filter lets it. */
+static __always_inline enum birth conn_insert(const void *object, struct sf_conn *c)
 {
 	__u64 key = (__u64)object;
 	enum verdict v;
+	long err;
 
 	if (!active)
-		return false;
+		return NOT_FOLLOWED;
 	v = judge(c);
 	if (v == REJECT)
-		return false;
+		return NOT_FOLLOWED;
 	c->id = new_id(c->role == SF_ROLE_CLIENT);
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
-	if (bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST)) {
-		conn_evict(object);
-		if (bpf_map_update_elem(&conns, &key, c, BPF_ANY)) {
-			lose(SF_LOST_EVICTED);
-			return false;
-		}
+	err = bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST);
+	if (err == -EEXIST)
+		return OCCUPIED;
+	if (err) {
+		lose(SF_LOST_EVICTED);
+		return NOT_FOLLOWED;
 	}
 	if (v == ACCEPT)
 		count_tried(c);
-	return true;
+	return FOLLOWED;
 }
 
 /* The connection is carried by another object from now on. `c` is the element under `from`, void afterwards. */

@@ -4,8 +4,8 @@
  * and which of them are lower bounds. A line, a histogram and a metric cannot disagree.
  *
  * Durations are passed on one by one, never stored here: whoever includes this defines sf_measured(), which
- * is called at most once for each duration of a record, and never for one that is not known. `from` and `to`
- * are not 0, but may be in the wrong order, for stamps come from different CPUs.
+ * is called at most once for each duration of a record. Whether both ends are known and in order is decided there
+ * (sf_duration()), because a BPF verifier that follows every branch to the end should meet few here.
  */
 #ifndef SYNFIN_DERIVE_H
 #define SYNFIN_DERIVE_H
@@ -16,26 +16,39 @@
 /* A condition decided here costs the BPF side nothing: all arguments are constants once inlined. */
 #define SF_INLINE static inline __attribute__((always_inline))
 
-struct sf_sink; /* the includer's */
-SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to, bool at_least);
+/* What is known of a duration besides its ends. */
+enum sf_certainty {
+	SF_EXACT = 0,
+	SF_AT_LEAST = 1,    /* a lower bound */
+	SF_FIRST_SIGHT = 2, /* the same, from when the tracer came: what ended then too was not seen */
+};
 
-SF_INLINE void sf_measure(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to, bool at_least)
+struct sf_sink; /* the includer's */
+SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to,
+			   enum sf_certainty certainty);
+
+/* What an interval comes to. Stamps come from different CPUs and may be a little out of order. */
+enum sf_verdict { SF_UNKNOWN, SF_BACKWARDS, SF_KNOWN };
+
+SF_INLINE enum sf_verdict sf_duration(__u64 from, __u64 to, enum sf_certainty certainty)
 {
-	if (from && to)
-		sf_measured(sink, dur, from, to, at_least);
+	if (!from || !to || (certainty == SF_FIRST_SIGHT && from == to))
+		return SF_UNKNOWN;
+	return to < from ? SF_BACKWARDS : SF_KNOWN;
 }
 
-/*
- * An interval of a connection. A late one was first seen at est_ts: what begins there began earlier, what ends there was
- * not seen.
- */
+SF_INLINE enum sf_certainty sf_certain(bool at_least)
+{
+	return at_least ? SF_AT_LEAST : SF_EXACT;
+}
+
+/* An interval of a connection. A late one was first seen at est_ts. */
 SF_INLINE void sf_measure_of(struct sf_sink *sink, const struct sf_conn *c, enum record_dur dur, __u64 from,
 			     __u64 to, bool at_least)
 {
 	bool at_first_sight = c->flags & SF_F_LATE && from == c->est_ts;
 
-	if (!at_first_sight || to != from)
-		sf_measure(sink, dur, from, to, at_least || at_first_sight);
+	sf_measured(sink, dur, from, to, at_first_sight ? SF_FIRST_SIGHT : sf_certain(at_least));
 }
 
 /* --- open --------------------------------------------------------------------------------------------- */
@@ -65,19 +78,30 @@ SF_INLINE __u64 sf_stage_ts(const struct sf_conn *c, const struct sf_opening *o,
 	}
 }
 
+/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
+SF_INLINE bool sf_knows_port_search(const struct sf_conn *c, const struct sf_opening *o)
+{
+	return c->role != SF_ROLE_SERVER && !c->syn_retrans && o->syn_ts != o->connect_ts;
+}
+
 SF_INLINE void sf_derive_port_search(struct sf_sink *sink, const struct sf_conn *c,
 				     const struct sf_opening *o)
 {
-	__u64 syn_ts = sf_stage_ts(c, o, SF_ST_SYN);
+	if (sf_knows_port_search(c, o))
+		sf_measured(sink, REC_PORT_SEARCH, o->connect_ts, sf_stage_ts(c, o, SF_ST_SYN),
+			    sf_certain(c->flags & SF_F_LATE));
+}
 
-	/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
-	if (c->role != SF_ROLE_SERVER && !c->syn_retrans && syn_ts != o->connect_ts)
-		sf_measure(sink, REC_PORT_SEARCH, o->connect_ts, syn_ts, c->flags & SF_F_LATE);
+/* Of requests alone; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
+SF_INLINE bool sf_knows_synack_retrans(const struct sf_conn *c, const struct sf_opening *o)
+{
+	return c->role == SF_ROLE_SERVER && sf_has_request(c) && o->seqs_known;
 }
 
 SF_INLINE void sf_derive_handshake(struct sf_sink *sink, const struct sf_conn *c, const struct sf_opening *o)
 {
-	sf_measure(sink, REC_HANDSHAKE, sf_stage_ts(c, o, SF_ST_SYN), c->est_ts, c->flags & SF_F_LATE);
+	sf_measured(sink, REC_HANDSHAKE, sf_stage_ts(c, o, SF_ST_SYN), c->est_ts,
+		    sf_certain(c->flags & SF_F_LATE));
 }
 
 SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, const struct sf_opening *o,
@@ -86,7 +110,8 @@ SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, con
 	if (outcome == SF_OUT_ESTABLISHED)
 		sf_derive_handshake(sink, c, o);
 	else if (outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
-		sf_measure(sink, REC_ATTEMPT, sf_stage_ts(c, o, SF_ST_SYN), ts, c->flags & SF_F_LATE);
+		sf_measured(sink, REC_ATTEMPT, sf_stage_ts(c, o, SF_ST_SYN), ts,
+			    sf_certain(c->flags & SF_F_LATE));
 	sf_derive_port_search(sink, c, o);
 	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here. */
 	if (o->accept_ts >= c->est_ts)
@@ -96,7 +121,7 @@ SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, con
 /* accept() returned at `ts`, after `open` was written. */
 SF_INLINE void sf_derive_accept(struct sf_sink *sink, const struct sf_conn *c, __u64 ts)
 {
-	sf_measure(sink, REC_ACCEPT_WAIT, c->est_ts, ts, c->flags & SF_F_LATE);
+	sf_measured(sink, REC_ACCEPT_WAIT, c->est_ts, ts, sf_certain(c->flags & SF_F_LATE));
 }
 
 /* --- close -------------------------------------------------------------------------------------------- */

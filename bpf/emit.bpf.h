@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Records into the ring buffer. The reader polls; it is woken early only when much waits for it, because a
+ * Records into the ring buffer, or into the sums (tally.bpf.h). The reader polls; it is woken early only when much waits for it, because a
  * wakeup per record costs more than everything else together.
  */
 #ifndef SYNFIN_EMIT_BPF_H
@@ -29,15 +29,32 @@ static __always_inline void event_submit(struct sf_event *e)
 	bpf_ringbuf_submit(e, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void emit(const struct sf_conn *c, enum sf_event_type type, enum sf_outcome outcome,
-				 __u64 ts)
+/* `c` is carried by `object`, NULL for a SYN that was dropped; `o` is its opening, which may have left it. */
+static __always_inline void emit_with(const void *object, const struct sf_conn *c, const struct sf_opening *o,
+				      enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
-	struct sf_event *e = event_reserve(c, type, ts);
+	struct sf_event *e;
 
+	if (cfg_tally) {
+		if (object)
+			tally(as_number(object), type, outcome, ts);
+		else
+			tally_dropped_syn(c);
+		return;
+	}
+	e = event_reserve(c, type, ts);
 	if (!e)
 		return;
 	e->outcome = outcome;
+	if (o != &c->opening)
+		__builtin_memcpy(&e->conn.opening, o, sizeof(*o));
 	event_submit(e);
+}
+
+static __always_inline void emit(const void *object, const struct sf_conn *c, enum sf_event_type type,
+				 enum sf_outcome outcome, __u64 ts)
+{
+	emit_with(object, c, &c->opening, type, outcome, ts);
 }
 
 /* What a segment said, where the stage is one of a segment. */

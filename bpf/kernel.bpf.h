@@ -28,6 +28,7 @@ enum errno {
 	EHOSTDOWN = 112,
 	EHOSTUNREACH = 113,
 	ENOPROTOOPT = 92,
+	EEXIST = 17,
 	EPROTO = 71,
 	EACCES = 13,
 	EMSGSIZE = 90
@@ -35,7 +36,7 @@ enum errno {
 
 static __always_inline __u32 netns_of(const struct sock_common *skc)
 {
-	return BPF_CORE_READ(skc, skc_net.net, ns.inum);
+	return KREAD(skc, skc_net.net, ns.inum);
 }
 
 /* Nobody holds it any more: cleanup_net() is at work. */
@@ -45,15 +46,15 @@ static __always_inline bool netns_is_dying(const struct net *net)
 	const struct ns_common___counted *counted = (const void *)ns;
 
 	if (bpf_core_field_exists(ns->__ns_ref))
-		return BPF_CORE_READ(ns, __ns_ref.refs.counter) == 0;
+		return KREAD(ns, __ns_ref.refs.counter) == 0;
 	if (bpf_core_field_exists(counted->count))
-		return BPF_CORE_READ(counted, count.refs.counter) == 0;
-	return BPF_CORE_READ((const struct net___counted *)net, count.refs.counter) == 0;
+		return KREAD(counted, count.refs.counter) == 0;
+	return KREAD((const struct net___counted *)net, count.refs.counter) == 0;
 }
 
 static __always_inline void read_addrs4(struct sf_conn *c, const struct sock_common *skc)
 {
-	__be32 local = BPF_CORE_READ(skc, skc_rcv_saddr), remote = BPF_CORE_READ(skc, skc_daddr);
+	__be32 local = KREAD(skc, skc_rcv_saddr), remote = KREAD(skc, skc_daddr);
 
 	c->family = SF_AF_INET;
 	__builtin_memcpy(c->laddr, &local, sizeof(local));
@@ -77,7 +78,7 @@ static __always_inline bool is_v4mapped(const __u8 *a)
 /* A client's, when it is chosen; all else of its tuple is there at CLOSE>SYN_SENT. */
 static __always_inline void read_local_port(struct sf_conn *c, const struct sock *sk)
 {
-	c->lport = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	c->lport = bpf_ntohs(KREAD((const struct inet_sock *)sk, inet_sport));
 }
 
 /* All but the local port. A full socket, or minisock, of AF_INET6 that talks IPv4 keeps both forms of its addresses
@@ -85,8 +86,8 @@ static __always_inline void read_local_port(struct sf_conn *c, const struct sock
 static __always_inline void read_common_tuple(struct sf_conn *c, const struct sock_common *skc)
 {
 	c->netns = netns_of(skc);
-	c->rport = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
-	if (BPF_CORE_READ(skc, skc_family) == SF_AF_INET) {
+	c->rport = bpf_ntohs(KREAD(skc, skc_dport));
+	if (KREAD(skc, skc_family) == SF_AF_INET) {
 		read_addrs4(c, skc);
 		return;
 	}
@@ -108,7 +109,7 @@ static __always_inline void read_sock_tuple(struct sf_conn *c, const struct sock
 static __always_inline void read_minisock_tuple(struct sf_conn *c, const struct inet_timewait_sock *tw)
 {
 	read_common_tuple(c, &tw->__tw_common);
-	c->lport = BPF_CORE_READ(tw, __tw_common.skc_num);
+	c->lport = KREAD(tw, __tw_common.skc_num);
 }
 
 /*
@@ -120,11 +121,11 @@ static __always_inline void read_request_tuple(struct sf_conn *c, const struct r
 	const struct sock_common *skc = &req->__req_common;
 
 	c->netns = netns_of(skc);
-	c->lport = BPF_CORE_READ(skc, skc_num);
-	c->rport = bpf_ntohs(BPF_CORE_READ(skc, skc_dport));
-	if (BPF_CORE_READ(req, rsk_ops, family) == SF_AF_INET) {
+	c->lport = KREAD(skc, skc_num);
+	c->rport = bpf_ntohs(KREAD(skc, skc_dport));
+	if (KREAD(req, rsk_ops, family) == SF_AF_INET) {
 		read_addrs4(c, skc);
-		if (BPF_CORE_READ(skc, skc_family) == SF_AF_INET6)
+		if (KREAD(skc, skc_family) == SF_AF_INET6)
 			c->flags |= SF_F_V4MAPPED;
 	} else {
 		read_addrs6(c, skc);
@@ -133,33 +134,33 @@ static __always_inline void read_request_tuple(struct sf_conn *c, const struct r
 
 static __always_inline const struct tcphdr *tcp_header(const struct sk_buff *skb)
 {
-	return (const void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
+	return (const void *)(KREAD(skb, head) + KREAD(skb, transport_header));
 }
 
 /* From the headers of a segment received: its destination is our end. False: no TCP. */
 static __always_inline bool read_header(struct sf_conn *c, const struct sk_buff *skb)
 {
-	const unsigned char *head = BPF_CORE_READ(skb, head);
-	const struct iphdr *ip4 = (const void *)(head + BPF_CORE_READ(skb, network_header));
+	const unsigned char *head = KREAD(skb, head);
+	const struct iphdr *ip4 = (const void *)(head + KREAD(skb, network_header));
 	const struct ipv6hdr *ip6 = (const void *)ip4;
 	const struct tcphdr *tcp = tcp_header(skb);
 	__u8 version = 0;
 
 	bpf_probe_read_kernel(&version, sizeof(version), ip4);
-	if (version >> 4 == 4 && BPF_CORE_READ(ip4, protocol) == IPPROTO_TCP) {
+	if (version >> 4 == 4 && KREAD(ip4, protocol) == IPPROTO_TCP) {
 		c->family = SF_AF_INET;
 		bpf_core_read(c->raddr, 4, &ip4->saddr);
 		bpf_core_read(c->laddr, 4, &ip4->daddr);
-	} else if (version >> 4 == 6 && BPF_CORE_READ(ip6, nexthdr) == IPPROTO_TCP) {
+	} else if (version >> 4 == 6 && KREAD(ip6, nexthdr) == IPPROTO_TCP) {
 		c->family = SF_AF_INET6;
 		bpf_core_read(c->raddr, 16, &ip6->saddr);
 		bpf_core_read(c->laddr, 16, &ip6->daddr);
 	} else {
 		return false;
 	}
-	c->netns = BPF_CORE_READ(skb, dev, nd_net.net, ns.inum);
-	c->lport = bpf_ntohs(BPF_CORE_READ(tcp, dest));
-	c->rport = bpf_ntohs(BPF_CORE_READ(tcp, source));
+	c->netns = KREAD(skb, dev, nd_net.net, ns.inum);
+	c->lport = bpf_ntohs(KREAD(tcp, dest));
+	c->rport = bpf_ntohs(KREAD(tcp, source));
 	return true;
 }
 
@@ -171,22 +172,22 @@ static __always_inline __u64 not_before(__u64 earlier, __u64 us)
 
 static __always_inline bool timer_is_over(const struct timer_list *t)
 {
-	return (__s64)(bpf_jiffies64() - BPF_CORE_READ(t, expires)) >= 0;
+	return (__s64)(bpf_jiffies64() - KREAD(t, expires)) >= 0;
 }
 
 static __always_inline void read_cookie(struct sf_conn *c, const struct sock_common *skc)
 {
-	c->cookie = BPF_CORE_READ(skc, skc_cookie.counter);
+	c->cookie = KREAD(skc, skc_cookie.counter);
 }
 
 static __always_inline bool is_unhashed(const struct sock_common *skc)
 {
-	return BPF_CORE_READ(skc, skc_node.pprev) == NULL;
+	return KREAD(skc, skc_node.pprev) == NULL;
 }
 
 static __always_inline bool is_orphan(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD);
+	return KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD);
 }
 
 /* What tells a listener's options at the moment a child leaves its queue of requests. */
@@ -195,16 +196,16 @@ static __always_inline __u32 listener_flags(const struct sock *listener)
 	const struct inet_connection_sock *icsk = (const void *)listener;
 	__u32 flags = 0;
 
-	if (BPF_CORE_READ(icsk, icsk_accept_queue.rskq_defer_accept))
+	if (KREAD(icsk, icsk_accept_queue.rskq_defer_accept))
 		flags |= SF_F_DEFER_ACCEPT;
-	if (BPF_CORE_READ_BITFIELD_PROBED(&listener->__sk_common, skc_reuseport))
+	if (KREAD_BITS(&listener->__sk_common, skc_reuseport))
 		flags |= SF_F_REUSEPORT;
 	return flags;
 }
 
 static __always_inline bool got_fin(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE);
+	return KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE);
 }
 
 /* Data that the owner never read, the peer's FIN apart. */
@@ -212,23 +213,23 @@ static __always_inline bool left_unread(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
-	return BPF_CORE_READ(tp, rcv_nxt) - got_fin(sk) != BPF_CORE_READ(tp, copied_seq);
+	return KREAD(tp, rcv_nxt) - got_fin(sk) != KREAD(tp, copied_seq);
 }
 
 static __always_inline bool is_mptcp(const struct tcp_sock *tp)
 {
-	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+	return bpf_core_field_exists(tp->is_mptcp) && KREAD(tp, is_mptcp);
 }
 
 static __always_inline __u16 data_segs(const struct sock *sk)
 {
-	return BPF_CORE_READ((const struct tcp_sock *)sk, data_segs_in);
+	return KREAD((const struct tcp_sock *)sk, data_segs_in);
 }
 
 /* One more child does not fit (sk_acceptq_is_full). */
 static __always_inline bool accept_queue_is_full(const struct sock *listener)
 {
-	return BPF_CORE_READ(listener, sk_ack_backlog) > BPF_CORE_READ(listener, sk_max_ack_backlog);
+	return KREAD(listener, sk_ack_backlog) > KREAD(listener, sk_max_ack_backlog);
 }
 
 /* No more requests fit and no cookies may be sent instead (tcp_conn_request, inet_csk_reqsk_queue_is_full). */
@@ -236,8 +237,7 @@ static __always_inline bool syn_queue_is_full(const struct sock *listener)
 {
 	const struct inet_connection_sock *icsk = (const void *)listener;
 
-	return BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter) >=
-		       (int)BPF_CORE_READ(listener, sk_max_ack_backlog) &&
+	return KREAD(icsk, icsk_accept_queue.qlen.counter) >= (int)KREAD(listener, sk_max_ack_backlog) &&
 	       !BPF_CORE_READ(listener, __sk_common.skc_net.net, ipv4.sysctl_tcp_syncookies);
 }
 
@@ -248,7 +248,7 @@ static __always_inline bool syn_queue_is_full(const struct sock *listener)
  */
 static __always_inline __u32 client_isn(const struct tcp_sock *tp)
 {
-	return BPF_CORE_READ(tp, snd_una) - (__u32)BPF_CORE_READ(tp, bytes_acked);
+	return KREAD(tp, snd_una) - (__u32)KREAD(tp, bytes_acked);
 }
 
 #endif

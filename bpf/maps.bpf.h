@@ -9,6 +9,23 @@
 /* <linux/compiler.h> has it; libbpf's headers do not. */
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
+/*
+ * Reading the kernel's memory. bpf_rdonly_cast() (6.2, commit a35b9af4ec2c) lets the verifier take an address for an object of
+ * the kernel's: a field then costs a load, where BPF_CORE_READ() costs a call of bpf_probe_read_kernel() for each arrow. Where
+ * it is missing, its calls are dead code.
+ */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+const volatile bool has_rdonly_cast;
+
+#define KTYPED(p)     ((typeof(p))bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
+#define KREAD(p, ...) (has_rdonly_cast ? ___arrow(KTYPED(p), __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
+#define KREAD_BITS(p, field)                                               \
+	({                                                                 \
+		typeof(p) typed_ = has_rdonly_cast ? KTYPED(p) : (p);      \
+		has_rdonly_cast ? BPF_CORE_READ_BITFIELD(typed_, field)    \
+				: BPF_CORE_READ_BITFIELD_PROBED(p, field); \
+	})
+
 /* --- decided before load ------------------------------------------------------------------------------ */
 
 /* What the user asked for. */
@@ -31,6 +48,8 @@ const volatile __u32 cfg_outcomes;	   /* bits 1 << enum sf_outcome of the record
 const volatile __u64 cfg_min_handshake_ns; /* 0: any, known or not */
 const volatile __u64 cfg_min_close_ns;
 const volatile __u32 cfg_pidns;	       /* inode of synfin's PID namespace; 0: the initial one */
+const volatile bool cfg_tally;	       /* add up, write no records */
+const volatile __u32 cfg_by;	       /* ... in sets kept apart by these fields (1 << enum by_field) */
 const volatile __u64 cfg_wakeup_bytes; /* wake the reader when this much waits for it */
 
 /* What the kernel can do, found by asking. */
@@ -181,6 +200,37 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20); /* user */
 } ring SEC(".maps");
+
+/* --- sums --------------------------------------------------------------------------------------------- */
+
+/* Of set 0, each row at its number. One element where no sums are wanted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1); /* user */
+	__type(key, __u32);
+	__type(value, struct sf_row);
+} rows SEC(".maps");
+
+/*
+ * Of all other sets, as they are needed; shared by the CPUs, for elements of a per-CPU hash cannot be had as fast as
+ * connections come. Inserted with the first count, never deleted; what finds no room is added to set 0.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1); /* user */
+	__type(key, struct sf_row_key);
+	__type(value, struct sf_row);
+} keyed_rows SEC(".maps");
+
+/* The number of each set (--by). Inserted with its first record, never deleted; when full, set 0 takes the rest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1); /* user */
+	__type(key, struct sf_set_key);
+	__type(value, __u64);
+} sets SEC(".maps");
 
 /* --- filters ----------------------------------------------------------------------------------------- */
 

@@ -19,14 +19,15 @@ static __always_inline bool count_open(struct sf_conn *c, const struct sf_openin
 }
 
 /* Writes `open`, or keeps it for the verdict. False: as above. */
-static __always_inline bool write_open(struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+static __always_inline bool write_open(const void *object, struct sf_conn *c, enum sf_outcome outcome,
+				       __u64 ts)
 {
 	if (c->flags & (SF_F_PENDING | SF_F_OPENED))
 		return true;
 	if (!count_open(c, &c->opening, outcome))
 		return false;
 	if (!(c->flags & SF_F_NO_OPEN))
-		emit(c, SF_EV_OPEN, outcome, ts);
+		emit(object, c, SF_EV_OPEN, outcome, ts);
 	return true;
 }
 

@@ -12,7 +12,7 @@
 /* The number that a task has in synfin's PID namespace, which may lie above its own; 0: it has none there. */
 static __noinline __u32 number_here(const struct pid *pid)
 {
-	__u32 level = BPF_CORE_READ(pid, level);
+	__u32 level = KREAD(pid, level);
 
 	for (__u32 up = 0; up <= MAX_PID_NS_LEVEL; up++) {
 		const struct upid *number;
@@ -21,21 +21,20 @@ static __noinline __u32 number_here(const struct pid *pid)
 			break;
 		number = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
 			 (level - up) * bpf_core_type_size(struct upid);
-		if (BPF_CORE_READ(number, ns, ns.inum) == cfg_pidns)
-			return BPF_CORE_READ(number, nr);
+		if (KREAD(number, ns, ns.inum) == cfg_pidns)
+			return KREAD(number, nr);
 	}
 	return 0;
 }
 
 static __always_inline __u32 tid_of(const struct task_struct *task)
 {
-	return cfg_pidns ? number_here(BPF_CORE_READ(task, thread_pid)) : BPF_CORE_READ(task, pid);
+	return cfg_pidns ? number_here(KREAD(task, thread_pid)) : KREAD(task, pid);
 }
 
 static __always_inline __u32 tgid_of(const struct task_struct *task)
 {
-	return cfg_pidns ? number_here(BPF_CORE_READ(task, group_leader, thread_pid))
-			 : BPF_CORE_READ(task, tgid);
+	return cfg_pidns ? number_here(KREAD(task, group_leader, thread_pid)) : KREAD(task, tgid);
 }
 
 #define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
@@ -46,24 +45,24 @@ static __always_inline __u32 tgid_of(const struct task_struct *task)
  */
 static __always_inline bool is_ring_worker(const struct task_struct *task)
 {
-	return BPF_CORE_READ(task, flags) & PF_IO_WORKER;
+	return KREAD(task, flags) & PF_IO_WORKER;
 }
 
 /* Whose name stands for it: a ring's worker does what some thread of the process asked for. */
 static __always_inline const struct task_struct *asker(const struct task_struct *task)
 {
-	return is_ring_worker(task) ? BPF_CORE_READ(task, group_leader) : task;
+	return is_ring_worker(task) ? KREAD(task, group_leader) : task;
 }
 
 /* This cgroup, or one above it, was asked for. */
 static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
 {
 	for (int up = 0; up < MAX_CGROUP_LEVEL && cgroup; up++) {
-		__u64 id = BPF_CORE_READ(cgroup, kn, id);
+		__u64 id = KREAD(cgroup, kn, id);
 
 		if (bpf_map_lookup_elem(&flt_cgroups, &id))
 			return true;
-		cgroup = BPF_CORE_READ(cgroup, self.parent, cgroup);
+		cgroup = KREAD(cgroup, self.parent, cgroup);
 	}
 	return false;
 }
@@ -71,14 +70,14 @@ static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
 static __always_inline void read_owner(struct sf_owner *o, const struct task_struct *task,
 				       enum sf_source source)
 {
-	const struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	const struct cgroup *cgroup = KREAD(task, cgroups, dfl_cgrp);
 
 	__builtin_memset(o, 0, sizeof(*o));
 	o->pid = tgid_of(task);
 	o->tid = is_ring_worker(task) ? 0 : tid_of(task);
-	o->start_ns = BPF_CORE_READ(task, group_leader, start_time);
-	o->uid = BPF_CORE_READ(task, cred, uid.val);
-	o->cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+	o->start_ns = KREAD(task, group_leader, start_time);
+	o->uid = KREAD(task, cred, uid.val);
+	o->cgroup_id = KREAD(cgroup, kn, id);
 	o->in_cgroup = cfg_by_cgroup && is_wanted_cgroup(cgroup);
 	o->source = source;
 	BPF_CORE_READ_INTO(&o->comm, asker(task), comm);
@@ -98,7 +97,7 @@ static __always_inline const struct task_struct *current_task(void)
 /* NFS, iSCSI and the like open and close sockets of their own. */
 static __always_inline bool is_kernel_thread(const struct task_struct *task)
 {
-	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
+	return KREAD(task, flags) & PF_KTHREAD;
 }
 
 #endif

@@ -9,28 +9,39 @@
 
 /* --- requests ----------------------------------------------------------------------------------------- */
 
-/* inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. Softirq; nobody is running. */
-static __always_inline void on_request(const struct request_sock *req)
+static __noinline enum birth follow_request(const struct request_sock *req)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
-	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	const struct sock *listener = KREAD(req, __req_common.skc_listener);
 	__u64 now = bpf_ktime_get_ns();
 	struct sf_conn c = {};
+	enum birth birth;
 
-	if (BPF_CORE_READ(listener, sk_protocol) != IPPROTO_TCP)
-		return;
+	if (KREAD(listener, sk_protocol) != IPPROTO_TCP)
+		return NOT_FOLLOWED;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_NEW_SYN_RECV;
 	c.opening.syn_ts = now;
 	c.opening.listener = (__u64)listener;
-	c.opening.isn = BPF_CORE_READ(treq, snt_isn);
-	c.opening.peer_isn = BPF_CORE_READ(treq, rcv_isn);
+	c.opening.isn = KREAD(treq, snt_isn);
+	c.opening.peer_isn = KREAD(treq, rcv_isn);
 	c.opening.seqs_known = 1;
 	read_request_tuple(&c, req);
 	own_by_listener(&c, listener);
-	if (conn_birth(req, &c))
+	birth = conn_insert(req, &c);
+	if (birth == FOLLOWED)
 		emit_segment(&c, SF_ST_SYN, now,
 			     (struct segment){.seq = c.opening.peer_isn, .known = SF_K_SEQ});
+	return birth;
+}
+
+/* inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. Softirq; nobody is running. */
+static __always_inline void on_request(const struct request_sock *req)
+{
+	if (follow_request(req) != OCCUPIED)
+		return;
+	conn_evict(req);
+	follow_request(req);
 }
 
 static __always_inline void stage_synack(const struct sf_conn *c, __u64 ts, bool retrans)
@@ -49,7 +60,7 @@ static __always_inline void stamp_synack(struct sf_conn *c, const struct request
 
 	if (c->opening.synack_ts)
 		return;
-	c->opening.synack_ts = not_before(c->opening.syn_ts, BPF_CORE_READ(treq, snt_synack));
+	c->opening.synack_ts = not_before(c->opening.syn_ts, KREAD(treq, snt_synack));
 	stage_synack(c, c->opening.synack_ts, false);
 }
 
@@ -95,7 +106,7 @@ static __always_inline void on_request_migrated(const struct request_sock *from,
 
 	if (!c)
 		return;
-	change_listener(c, BPF_CORE_READ(to, __req_common.skc_listener));
+	change_listener(c, KREAD(to, __req_common.skc_listener));
 	conn_move(from, to, c);
 }
 
@@ -122,15 +133,15 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
 			cpu->request_unknown = 1;
 		return;
 	}
-	listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	listener = KREAD(req, __req_common.skc_listener);
 	own_late_request(c, listener);
-	if (taker ? taker != listener : BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN) {
+	if (taker ? taker != listener : KREAD(listener, __sk_common.skc_state) != TCP_LISTEN) {
 		change_listener(c, taker);
 		listener = taker ? taker : listener;
 	}
 	c->flags |= listener_flags(listener);
-	c->opening.backlog_len = BPF_CORE_READ(listener, sk_ack_backlog);
-	c->opening.backlog_max = BPF_CORE_READ(listener, sk_max_ack_backlog);
+	c->opening.backlog_len = KREAD(listener, sk_ack_backlog);
+	c->opening.backlog_max = KREAD(listener, sk_max_ack_backlog);
 	c->opening.backlog_known = 1;
 	stamp_synack(c, req);
 	c->state = TCP_SYN_RECV;
@@ -144,15 +155,15 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
  */
 static __always_inline enum sf_outcome request_outcome(struct sf_cpu *cpu, const struct request_sock *req)
 {
-	const struct sock *listener = BPF_CORE_READ(req, __req_common.skc_listener);
+	const struct sock *listener = KREAD(req, __req_common.skc_listener);
 	bool reset_by_us = cpu->reset_for == (__u64)listener;
 
 	cpu->reset_for = 0;
-	if (BPF_CORE_READ(listener, __sk_common.skc_state) != TCP_LISTEN)
+	if (KREAD(listener, __sk_common.skc_state) != TCP_LISTEN)
 		return SF_OUT_ABORTED;
 	if (!timer_is_over(&req->rsk_timer))
 		return reset_by_us ? SF_OUT_OVERFLOW : SF_OUT_RESET;
-	if (BPF_CORE_READ_BITFIELD_PROBED((const struct inet_request_sock *)req, acked) &&
+	if (KREAD_BITS((const struct inet_request_sock *)req, acked) &&
 	    !(listener_flags(listener) & SF_F_DEFER_ACCEPT))
 		return SF_OUT_OVERFLOW;
 	return SF_OUT_SYNACK_TIMED_OUT;
@@ -167,9 +178,9 @@ static __always_inline void on_request_dead(const struct request_sock *req, enum
 	if (!c)
 		return;
 	c->state = TCP_CLOSE;
-	own_late_request(c, BPF_CORE_READ(req, __req_common.skc_listener));
+	own_late_request(c, KREAD(req, __req_common.skc_listener));
 	if (conn_decide(req, c)) {
-		write_open(c, outcome, now);
+		write_open(req, c, outcome, now);
 		conn_forget(req, c);
 	}
 }
@@ -200,14 +211,14 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 	c.id = new_id(false);
 	c.netns = netns_of(&listener->__sk_common); /* tcp_v4_rcv() has taken skb->dev away */
 	c.opening.syn_ts = bpf_ktime_get_ns();
-	c.opening.backlog_len = BPF_CORE_READ(listener, sk_ack_backlog);
-	c.opening.backlog_max = BPF_CORE_READ(listener, sk_max_ack_backlog);
+	c.opening.backlog_len = KREAD(listener, sk_ack_backlog);
+	c.opening.backlog_max = KREAD(listener, sk_max_ack_backlog);
 	c.opening.backlog_known = 1;
 	own_by_listener(&c, listener);
 	if (judge(&c) != ACCEPT)
 		return;
 	count_tried(&c);
-	write_open(&c, SF_OUT_SYN_DROPPED, c.opening.syn_ts);
+	write_open(NULL, &c, SF_OUT_SYN_DROPPED, c.opening.syn_ts);
 }
 
 /* --- children ----------------------------------------------------------------------------------------- */
@@ -217,18 +228,18 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
  * Open it may be one that the SYN made, which the accept queue gets at once and no request leads to: it is followed from
  * here, undecided, until the request's hand-over takes its place or it shows that there was none.
  */
-static __always_inline void on_child(struct sock *sk, __u64 now)
+static __noinline int on_child(const struct sock *sk, __u64 now)
 {
 	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
 	__u64 key = (__u64)sk;
 
 	if (!cpu || !active)
-		return;
+		return 0;
 	cpu->child = key;
 	cpu->request_unknown = 0;
 	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
-		return;
+		return 0;
 	c.id = new_id(false);
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
@@ -236,6 +247,7 @@ static __always_inline void on_child(struct sock *sk, __u64 now)
 	c.opening.syn_ts = now;
 	if (bpf_map_update_elem(&conns, &key, &c, BPF_ANY))
 		lose(SF_LOST_EVICTED);
+	return 0;
 }
 
 /* The SYN made this child, not the final ACK: data came with it, it was accepted already, or the kernel says so. */
@@ -245,8 +257,8 @@ static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct s
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 
 	if (bpf_core_field_exists(tp->syn_fastopen_child))
-		return BPF_CORE_READ_BITFIELD_PROBED(tp, syn_fastopen_child);
-	return cpu->child != (__u64)sk || c->flags & SF_F_ACCEPTED || BPF_CORE_READ(tp, bytes_received);
+		return KREAD_BITS(tp, syn_fastopen_child);
+	return cpu->child != (__u64)sk || c->flags & SF_F_ACCEPTED || KREAD(tp, bytes_received);
 }
 
 /* ... when it dies in SYN_RECV. */
@@ -268,23 +280,33 @@ static __always_inline void become_childless(struct sf_cpu *cpu, struct sf_conn 
 	c->opening.syn_ts = 0;
 }
 
-static __always_inline struct sf_conn *on_child_alone(struct sf_cpu *cpu, struct sock *sk)
+static __noinline enum birth follow_child(const struct sock *sk)
 {
+	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
 
-	if (cpu->child != (__u64)sk)
-		return NULL;
+	if (!cpu || cpu->child != (__u64)sk)
+		return NOT_FOLLOWED;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	become_childless(cpu, &c);
 	read_sock_tuple(&c, sk);
-	return conn_birth(sk, &c) ? conn_find(sk) : NULL;
+	return conn_insert(sk, &c);
+}
+
+static __always_inline struct sf_conn *on_child_alone(const struct sock *sk)
+{
+	if (follow_child(sk) == OCCUPIED) {
+		conn_evict(sk);
+		follow_child(sk);
+	}
+	return conn_find(sk);
 }
 
 /* A simultaneous open has no request: what it did not know before, the socket says now. */
 static __always_inline void complete_both(struct sf_conn *c, const struct tcp_sock *tp)
 {
-	c->opening.peer_isn = BPF_CORE_READ(tp, rcv_nxt) - 1;
+	c->opening.peer_isn = KREAD(tp, rcv_nxt) - 1;
 	c->opening.seqs_known = 1;
 }
 
@@ -298,7 +320,7 @@ static __always_inline void on_server_established(struct sock *sk, __u64 now)
 	if (!cpu)
 		return;
 	if (!c)
-		c = on_child_alone(cpu, sk);
+		c = on_child_alone(sk);
 	else if (c->flags & SF_F_FASTOPEN && c->role == SF_ROLE_SERVER && !is_fastopen(cpu, c, sk))
 		become_childless(cpu, c);
 	if (cpu->child == (__u64)sk)
@@ -320,28 +342,23 @@ static __always_inline void on_server_established(struct sock *sk, __u64 now)
 		     (struct segment){.seq = c->opening.peer_isn + 1,
 				      .ack = c->opening.isn + 1,
 				      .known = c->opening.seqs_known ? SF_K_SEQ | SF_K_ACK : 0});
-	if (!write_open(c, SF_OUT_ESTABLISHED, now))
+	if (!write_open(sk, c, SF_OUT_ESTABLISHED, now))
 		conn_forget(sk, c);
 }
 
 /* --- accept ------------------------------------------------------------------------------------------- */
 
 /* The verdict came after the close had begun: `open` is written from what was kept. False: as write_open(). */
-static __always_inline bool write_parked_open(struct sf_conn *c)
+static __always_inline bool write_parked_open(const void *object, struct sf_conn *c)
 {
 	struct sf_opening *o = bpf_map_lookup_elem(&parked, &c->id);
-	struct sf_event *e;
 	bool wanted;
 
 	if (!o || c->flags & SF_F_OPENED)
 		return true;
 	wanted = count_open(c, o, SF_OUT_ESTABLISHED);
-	e = wanted && !(c->flags & SF_F_NO_OPEN) ? event_reserve(c, SF_EV_OPEN, c->est_ts) : NULL;
-	if (e) {
-		e->outcome = SF_OUT_ESTABLISHED;
-		__builtin_memcpy(&e->conn.opening, o, sizeof(*o));
-		event_submit(e);
-	}
+	if (wanted && !(c->flags & SF_F_NO_OPEN))
+		emit_with(object, c, o, SF_EV_OPEN, SF_OUT_ESTABLISHED, c->est_ts);
 	bpf_map_delete_elem(&parked, &c->id);
 	return wanted;
 }
@@ -366,15 +383,15 @@ static __always_inline void on_accept(const struct sock *sk)
 		c->opening.accept_ts = now;
 		return;
 	}
-	wanted =
-		c->flags & SF_F_CLOSING ? write_parked_open(c) : write_open(c, SF_OUT_ESTABLISHED, c->est_ts);
+	wanted = c->flags & SF_F_CLOSING ? write_parked_open(sk, c)
+					 : write_open(sk, c, SF_OUT_ESTABLISHED, c->est_ts);
 	if (!wanted) {
 		conn_forget(sk, c);
 		return;
 	}
 	emit_stage(c, SF_ST_ACCEPT, now);
 	if (!(c->flags & SF_F_NO_OPEN))
-		emit(c, SF_EV_ACCEPT, SF_OUT_NONE, now);
+		emit(sk, c, SF_EV_ACCEPT, SF_OUT_NONE, now);
 }
 
 #endif

@@ -13,10 +13,12 @@
 #include <bpf/bpf_tracing.h>
 
 #include "synfin.h"
+#include "slots.h"
 #include "maps.bpf.h"
 #include "kernel.bpf.h"
 #include "owner.bpf.h"
 #include "filter.bpf.h"
+#include "tally.bpf.h"
 #include "emit.bpf.h"
 #include "conn.bpf.h"
 #include "opening.bpf.h"
@@ -151,6 +153,14 @@ int BPF_PROG(sf_state_again, struct sock *sk, int old, int new)
 
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(sf_destroy, struct sock *sk)
+{
+	on_destroy(sk);
+	return 0;
+}
+
+/* For what sf_destroy was skipped for, as above; otherwise it finds nothing any more. */
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(sf_destroy_again, struct sock *sk)
 {
 	on_destroy(sk);
 	return 0;
@@ -304,7 +314,7 @@ int BPF_PROG(sf_tm_done, struct timer_list *t)
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
 {
-	if (rx_sk && BPF_CORE_READ(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
+	if (rx_sk && KREAD(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
 		on_minisock_skb((const struct inet_timewait_sock *)rx_sk, skb);
 	return 0;
 }
@@ -372,13 +382,13 @@ static __always_inline void on_accept_return(long fd)
 
 	if (fd < 0)
 		return;
-	fdt = BPF_CORE_READ(task, files, fdt);
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
+	fdt = KREAD(task, files, fdt);
+	if (fd >= KREAD(fdt, max_fds))
 		return;
-	files = BPF_CORE_READ(fdt, fd);
+	files = KREAD(fdt, fd);
 	bpf_core_read(&file, sizeof(file), files + fd);
-	socket = BPF_CORE_READ(file, private_data);
-	on_accept(BPF_CORE_READ(socket, sk));
+	socket = KREAD(file, private_data);
+	on_accept(KREAD(socket, sk));
 }
 
 SEC("?tp/syscalls/sys_exit_accept4")
@@ -406,7 +416,7 @@ int sf_sockets(struct bpf_iter__tcp *ctx)
 
 	if (!skc)
 		return 0;
-	state = BPF_CORE_READ(skc, skc_state);
+	state = KREAD(skc, skc_state);
 	if (state == TCP_LISTEN)
 		adopt_listener((const struct sock *)skc);
 	else if (state == TCP_NEW_SYN_RECV)
@@ -432,15 +442,15 @@ int sf_owners(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	__u64 key;
 
-	if (!task || !file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!task || !file || (KREAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	socket = KREAD(file, private_data);
+	sk = KREAD(socket, sk);
+	if (!sk || KREAD(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	read_owner(&o, task, SF_SRC_ITERATOR);
 	key = (__u64)sk;
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN)
+	if (KREAD(sk, __sk_common.skc_state) == TCP_LISTEN)
 		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
 	else
 		own_by_task(sk, &o);
@@ -464,7 +474,7 @@ static __always_inline bool drop_if_dead(const struct task_struct *task)
 {
 	__u32 tgid = tgid_of(task);
 
-	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+	if (KREAD(task, signal, live.counter) != 0)
 		return false;
 	bpf_map_delete_elem(&flt_tree, &tgid);
 	return true;
@@ -495,7 +505,7 @@ int sf_family(struct bpf_iter__task *ctx)
 
 	if (!task || drop_if_dead(task))
 		return 0;
-	if (join_tree(BPF_CORE_READ(task, real_parent), task)) {
+	if (join_tree(KREAD(task, real_parent), task)) {
 		relatives++;
 		drop_if_dead(task);
 	}

@@ -228,6 +228,10 @@ enum sf_count {
 	SF_CNT_TW_GONE = 6,
 	SF_CNT_LATE = 7,  /* handshakes followed from the middle */
 	SF_CNT_FOUND = 8, /* past their handshake when the tracer came */
+	/* of sums added up by the kernel side */
+	SF_CNT_BOUNDS = 9,     /* durations left out of histograms because they are lower bounds */
+	SF_CNT_BACKWARDS = 10, /* durations left out because their ends came in the wrong order */
+	SF_CNT_FOLDED = 11,    /* records that found no room for a set of their own */
 	__SF_CNT_MAX
 };
 

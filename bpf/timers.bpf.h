@@ -101,15 +101,15 @@ static __always_inline bool was_cancelled(struct sf_cpu *cpu, const void *object
  */
 static __always_inline bool is_same_request(const struct request_sock *req)
 {
-	return BPF_CORE_READ(req, num_retrans) != 0;
+	return KREAD(req, num_retrans) != 0;
 }
 
 static __always_inline bool is_same_minisock(const struct inet_timewait_sock *tw)
 {
 	struct sf_conn *c = conn_find(tw);
 
-	return c && c->rport == bpf_ntohs(BPF_CORE_READ(tw, __tw_common.skc_dport)) &&
-	       c->lport == BPF_CORE_READ(tw, __tw_common.skc_num);
+	return c && c->rport == bpf_ntohs(KREAD(tw, __tw_common.skc_dport)) &&
+	       c->lport == KREAD(tw, __tw_common.skc_num);
 }
 
 static __always_inline void minisock_timer_started(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
@@ -181,7 +181,7 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 
 static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
-	note_cancelled(cpu, tw, &tw->tw_timer, why_killed(cpu, tw), BPF_CORE_READ(tw, tw_substate));
+	note_cancelled(cpu, tw, &tw->tw_timer, why_killed(cpu, tw), KREAD(tw, tw_substate));
 }
 
 static __always_inline void on_timer_cancel(const struct timer_list *t)
@@ -220,7 +220,7 @@ static __always_inline void on_timer_expire(const struct timer_list *t)
 	if (is_minisock_timer(fn)) {
 		if (!was_cancelled(cpu, minisock_of(t)))
 			settle_cancelled(cpu);
-		on_minisock_dead(minisock_of(t), BPF_CORE_READ(minisock_of(t), tw_substate), SF_OUT_TW_TIMER,
+		on_minisock_dead(minisock_of(t), KREAD(minisock_of(t), tw_substate), SF_OUT_TW_TIMER,
 				 bpf_ktime_get_ns());
 	} else if (is_request_timer(fn)) {
 		if (!was_cancelled(cpu, request_of(t)))

@@ -7,7 +7,8 @@
 #ifndef SYNFIN_TIMEWAIT_BPF_H
 #define SYNFIN_TIMEWAIT_BPF_H
 
-static __always_inline void write_close(struct sf_conn *c, enum sf_outcome outcome, __u64 ts);
+static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
+					__u64 ts);
 static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 				     __u64 ts);
 
@@ -17,14 +18,13 @@ static __always_inline void end_here(const void *object, struct sf_conn *c, enum
  */
 static __always_inline bool same_connection(const struct sock_common *a, const struct sock_common *b)
 {
-	return BPF_CORE_READ(a, skc_hash) == BPF_CORE_READ(b, skc_hash) &&
-	       BPF_CORE_READ(a, skc_dport) == BPF_CORE_READ(b, skc_dport) &&
-	       BPF_CORE_READ(a, skc_net.net) == BPF_CORE_READ(b, skc_net.net);
+	return KREAD(a, skc_hash) == KREAD(b, skc_hash) && KREAD(a, skc_dport) == KREAD(b, skc_dport) &&
+	       KREAD(a, skc_net.net) == KREAD(b, skc_net.net);
 }
 
 static __always_inline __u64 *tw_slot(const struct sock_common *skc, __u32 neighbour)
 {
-	__u32 index = (BPF_CORE_READ(skc, skc_hash) ^ neighbour) & (TW_SLOTS - 1);
+	__u32 index = (KREAD(skc, skc_hash) ^ neighbour) & (TW_SLOTS - 1);
 
 	return bpf_map_lookup_elem(&tw_slots, &index);
 }
@@ -102,23 +102,23 @@ static __always_inline const struct inet_timewait_sock *minisock_by_header(const
 /* --- the minisock's life ------------------------------------------------------------------------------- */
 
 /* Stage `end` of an active closer: the peer's FIN has come. */
-static __always_inline void begin_time_wait(struct sf_conn *c, __u64 now)
+static __always_inline void begin_time_wait(const void *object, struct sf_conn *c, __u64 now)
 {
 	c->state = TCP_TIME_WAIT;
 	c->flags |= SF_F_TIME_WAIT;
 	if (!(c->flags & SF_F_PENDING))
 		count(SF_CNT_TW_BEGUN);
-	write_close(c, SF_OUT_FIN, now);
+	write_close(object, c, SF_OUT_FIN, now);
 }
 
-static __always_inline void write_gone(struct sf_conn *c, enum sf_outcome how, __u64 ts)
+static __always_inline void write_gone(const void *object, struct sf_conn *c, enum sf_outcome how, __u64 ts)
 {
 	if (c->flags & SF_F_PENDING)
 		return;
 	count(SF_CNT_TW_GONE);
 	emit_stage(c, SF_ST_GONE, ts);
 	if (!(c->flags & SF_F_NO_CLOSE))
-		emit(c, SF_EV_GONE, how, ts);
+		emit(object, c, SF_EV_GONE, how, ts);
 }
 
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
@@ -127,23 +127,23 @@ static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 	struct sf_conn *c = conn_find(tw);
 	__u64 now;
 
-	if (!c || c->flags & SF_F_TIME_WAIT || BPF_CORE_READ(tw, tw_substate) != TCP_TIME_WAIT)
+	if (!c || c->flags & SF_F_TIME_WAIT || KREAD(tw, tw_substate) != TCP_TIME_WAIT)
 		return;
 	now = bpf_ktime_get_ns();
 	c->closing.fin_rcvd_ts = now;
 	emit_segment(c, SF_ST_FIN_RCVD, now,
-		     (struct segment){.seq = BPF_CORE_READ(tw, __tw_common.skc_tw_rcv_nxt) - 1,
-				      .ack = BPF_CORE_READ(tw, __tw_common.skc_tw_snd_nxt),
+		     (struct segment){.seq = KREAD(tw, __tw_common.skc_tw_rcv_nxt) - 1,
+				      .ack = KREAD(tw, __tw_common.skc_tw_snd_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
-	begin_time_wait(c, now);
+	begin_time_wait(tw, c, now);
 }
 
 /* What a segment with these flags does to a minisock that it ends (tcp_timewait_state_process). */
 static __always_inline enum sf_outcome ends_minisock(const struct tcphdr *th)
 {
-	if (BPF_CORE_READ_BITFIELD_PROBED(th, rst))
+	if (KREAD_BITS(th, rst))
 		return SF_OUT_TW_RESET;
-	return BPF_CORE_READ_BITFIELD_PROBED(th, syn) ? SF_OUT_TW_SYN : SF_OUT_RESET_LOCAL;
+	return KREAD_BITS(th, syn) ? SF_OUT_TW_SYN : SF_OUT_RESET_LOCAL;
 }
 
 /* tcp_timewait_state_process() begins; if it or its caller ends the minisock, that follows on this CPU. */
@@ -166,7 +166,7 @@ static __always_inline enum sf_outcome why_killed(struct sf_cpu *cpu, const stru
 	/* connect() unhashes it before it is killed (__inet_check_established), all others let the kill do that. */
 	if (is_unhashed(&tw->__tw_common))
 		return SF_OUT_TW_REUSED;
-	if (netns_is_dying(BPF_CORE_READ(tw, __tw_common.skc_net.net)))
+	if (netns_is_dying(KREAD(tw, __tw_common.skc_net.net)))
 		return SF_OUT_TW_NETNS;
 	if (cpu->tw_segment == (__u64)tw && bpf_ktime_get_ns() - cpu->tw_segment_ts < SEGMENT_NS)
 		return cpu->tw_segment_outcome;
@@ -186,14 +186,15 @@ static __always_inline enum sf_outcome unfinished(const struct sf_conn *c, enum 
 }
 
 /* The peer's FIN had come and was not seen: the close ended between the ACK of our FIN and now. */
-static __always_inline void write_unseen_end(struct sf_conn *c)
+static __always_inline void write_unseen_end(const void *object, struct sf_conn *c)
 {
 	lose(SF_LOST_MISSED);
 	c->flags |= SF_F_TW_BLIND | SF_F_GAP;
-	write_close(c, SF_OUT_FIN, c->closing.fin_acked_ts);
+	write_close(object, c, SF_OUT_FIN, c->closing.fin_acked_ts);
 }
 
-static __always_inline void write_unfinished(struct sf_conn *c, enum sf_outcome how, __u64 ts)
+static __always_inline void write_unfinished(const void *object, struct sf_conn *c, enum sf_outcome how,
+					     __u64 ts)
 {
 	enum sf_outcome outcome = unfinished(c, how);
 
@@ -201,7 +202,7 @@ static __always_inline void write_unfinished(struct sf_conn *c, enum sf_outcome 
 		c->flags |= SF_F_RST_OUT;
 	else if (outcome == SF_OUT_RESET_REMOTE)
 		c->flags |= SF_F_RST_IN;
-	write_close(c, outcome, ts);
+	write_close(object, c, outcome, ts);
 }
 
 /* The minisock is no more; `substate` is its last. */
@@ -214,11 +215,11 @@ static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw
 		return;
 	unindex_minisock(c);
 	if (c->flags & SF_F_TIME_WAIT)
-		write_gone(c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
+		write_gone(tw, c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
 	else if (substate == TCP_TIME_WAIT)
-		write_unseen_end(c);
+		write_unseen_end(tw, c);
 	else
-		write_unfinished(c, how, ts);
+		write_unfinished(tw, c, how, ts);
 	conn_forget(tw, c);
 }
 
@@ -232,7 +233,7 @@ static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw
 	how = why_killed(cpu, tw);
 	if (how == SF_OUT_TW_KILLED && timer_is_over(&tw->tw_timer))
 		how = SF_OUT_TW_TIMER;
-	on_minisock_dead(tw, BPF_CORE_READ(tw, tw_substate), how, bpf_ktime_get_ns());
+	on_minisock_dead(tw, KREAD(tw, tw_substate), how, bpf_ktime_get_ns());
 }
 
 #endif

@@ -18,6 +18,8 @@ static const struct command {
 } commands[] = {
 	{"trace", "synfin trace", cmd__trace, "a line per record, live; with -- CMD only that command's"},
 	{"hist", "synfin hist", cmd__hist, "latency histograms, each interval or at exit"},
+	{"export", "synfin export", cmd__export, "serve the same to Prometheus, until stopped"},
+	{"merge", "synfin merge", cmd__merge, "histograms of many hosts or runs as one"},
 	{"check", "synfin check", cmd__check, "what this kernel lets us measure, and what is missing"},
 };
 
@@ -60,8 +62,10 @@ int main(int argc, char **argv)
 		return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
 	}
 	if (!name[0])
-		log__error("a command is missing: trace, hist or check; see synfin --help");
+		log__error("a command is missing: trace, hist, export, merge or check; see synfin --help");
 	else
-		log__error("'%s' is no command: they are trace, hist and check; see synfin --help", name);
+		log__error("'%s' is no command: they are trace, hist, export, merge and check; see synfin "
+			   "--help",
+			   name);
 	return EXIT_USAGE;
 }

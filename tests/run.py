@@ -10,8 +10,9 @@ import os
 import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+
+from junit import is_failed, read_verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,18 +49,35 @@ def run_unit(build):
     return sums
 
 
-def run_net(build):
-    report = build / "net.xml"
+def run_pytest(build, report, *args):
     report.unlink(missing_ok=True)
-    env = {**os.environ, "SYNFIN": os.environ.get("SYNFIN", str(build / "synfin")), "PEER": str(build / "tests/peer")}
-    status = subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={report}",
-                             "tests/net"], cwd=ROOT, env=env).returncode
-    if not report.exists():
+    env = {**os.environ, "SYNFIN": os.environ.get("SYNFIN", str(build / "synfin")), "PEER": str(build / "tests/peer"),
+           "LOAD": str(build / "tests/load")}
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "-o", f"cache_dir={build / 'pytest'}",
+                           f"--junitxml={report}", *args, "tests/net"], cwd=ROOT, env=env).returncode
+
+
+def run_net(build):
+    """
+    A failed test is run once more, and named: on some hosts the kernel runs no BPF program while a softirq is served in
+    the context of one of the host's own agents (docs/INTERNALS.md), and what comes in then is seen by nobody.
+    """
+    first, second = build / "net.xml", build / "net-again.xml"
+    status = run_pytest(build, first)
+    if not first.exists():
         return Counts(failed=1)
-    suite = ElementTree.parse(report).getroot().find("testsuite")
-    total, failed, errors, skipped = (int(suite.get(k)) for k in ("tests", "failures", "errors", "skipped"))
-    bad = failed + errors
-    return Counts(total - bad - skipped, bad if bad or not status else 1, skipped)
+    if status == 1:
+        run_pytest(build, second, "--last-failed")
+    again = read_verdicts(second) if status == 1 and second.exists() else {}
+    sums = Counts()
+    for name, verdict in read_verdicts(first).items():
+        if is_failed(verdict) and name in again and again[name] is None:
+            print(f"passed when run once more: {name}", flush=True)
+            verdict = None
+        sums.add(Counts(verdict is None, is_failed(verdict), verdict is not None and not is_failed(verdict)))
+    if status not in (0, 1) and not sums.failed:
+        sums.failed = 1
+    return sums
 
 
 def run_vm(build):

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define NS_PER_SEC 1000000000
@@ -77,6 +78,24 @@ const char *clock__rfc3339(uint64_t real_ns, char buf[CLOCK_RFC3339_SZ])
 	len = strftime(buf, CLOCK_RFC3339_SZ, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(buf + len, CLOCK_RFC3339_SZ - len, ".%09" PRIu64 "Z", real_ns % NS_PER_SEC);
 	return buf;
+}
+
+int clock__parse_rfc3339(const char *text, uint64_t *ret_real_ns)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	uint64_t fraction = 0;
+	time_t sec;
+
+	if (!rest || *rest != '.' || strspn(rest + 1, "0123456789") != 9 || strcmp(rest + 10, "Z") != 0)
+		return -EINVAL;
+	for (int i = 1; i <= 9; i++)
+		fraction = fraction * 10 + (uint64_t)(rest[i] - '0');
+	sec = timegm(&tm);
+	if (sec < 0 || (uint64_t)sec > UINT64_MAX / NS_PER_SEC - 1)
+		return -EINVAL;
+	*ret_real_ns = (uint64_t)sec * NS_PER_SEC + fraction;
+	return 0;
 }
 
 const char *clock__time_of_day(uint64_t real_ns, char buf[CLOCK_TIME_SZ])

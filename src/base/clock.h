@@ -27,6 +27,8 @@ uint64_t clock__real_ns(const struct clock *c, uint64_t mono_ns);
 
 /* UTC, "2001-02-03T04:05:06.123456789Z" with all nine digits. Returns `buf`. */
 const char *clock__rfc3339(uint64_t real_ns, char buf[CLOCK_RFC3339_SZ]);
+/* What clock__rfc3339() has written. 0 or -EINVAL. */
+int clock__parse_rfc3339(const char *text, uint64_t *ret_real_ns);
 /* UTC, "04:05:06.123456", truncated. Returns `buf`. */
 const char *clock__time_of_day(uint64_t real_ns, char buf[CLOCK_TIME_SZ]);
 

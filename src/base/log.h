@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages for the person at the terminal: one line each on stderr, in one write, beginning "synfin: ".
+ * Messages for the person at the terminal: one line each on stderr, in one write, beginning "synfin: "; before
+ * it, where stderr goes to the journal, the level as that wants it: "<3>".
  * Control characters are rendered as \xNN, so that foreign text cannot play with the terminal. The level
- * is the one piece of process-wide state: libbpf's print callback has nowhere to carry it.
+ * and the place are process-wide state: libbpf's print callback and the parsers of options have nowhere to carry
+ * them.
  */
 #ifndef SYNFIN_BASE_LOG_H
 #define SYNFIN_BASE_LOG_H
@@ -18,6 +20,8 @@ enum log_level {
 
 void log__set_level(enum log_level max);
 enum log_level log__level(void);
+/* What is being read, as "FILE:3: ", goes before each message until it is NULL again. Borrowed. */
+void log__set_place(const char *place);
 
 /* A trailing newline in the text is dropped; errno is preserved. */
 __attribute__((format(printf, 2, 0))) void log__vwrite(enum log_level level, const char *fmt, va_list ap);

@@ -79,6 +79,19 @@ void str__append_char(struct str *s, char c, size_t cnt)
 	s->buf[s->len] = '\0';
 }
 
+/* Several times faster than printf(), which shows where a scrape has 100,000 of them. */
+void str__append_u64(struct str *s, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	str__append_bytes(s, digits + at, sizeof(digits) - at);
+}
+
 void str__vappendf(struct str *s, const char *fmt, va_list ap)
 {
 	va_list again;
@@ -169,6 +182,23 @@ void str__append_json(struct str *s, const char *bytes, size_t sz)
 		else
 			str__append(s, "\xef\xbf\xbd");
 		i += len ? len : 1;
+	}
+}
+
+void str__append_clean(struct str *s, const char *bytes, size_t sz)
+{
+	size_t i = 0, len;
+	uint32_t c;
+
+	while (i < sz) {
+		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
+		if (len && c >= 0x20 && !(c >= 0x7f && c < 0xa0)) {
+			str__append_bytes(s, bytes + i, len);
+		} else {
+			len = 1;
+			str__append(s, "\xef\xbf\xbd");
+		}
+		i += len;
 	}
 }
 

@@ -30,6 +30,7 @@ const char *str__text(const struct str *s);
 void str__append(struct str *s, const char *text);
 void str__append_bytes(struct str *s, const void *bytes, size_t sz);
 void str__append_char(struct str *s, char c, size_t cnt);
+void str__append_u64(struct str *s, uint64_t value);
 __attribute__((format(printf, 2, 3))) void str__appendf(struct str *s, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) void str__vappendf(struct str *s, const char *fmt, va_list ap);
 
@@ -38,6 +39,9 @@ __attribute__((format(printf, 2, 0))) void str__vappendf(struct str *s, const ch
  * are not valid UTF-8 become U+FFFD, one for each.
  */
 void str__append_json(struct str *s, const char *bytes, size_t sz);
+
+/* Valid UTF-8 without control characters: every byte of what is not that becomes U+FFFD. */
+void str__append_clean(struct str *s, const char *bytes, size_t sz);
 
 /*
  * Foreign bytes (a task name, say) for a terminal: printable UTF-8 passes, everything that could move the

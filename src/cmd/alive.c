@@ -26,7 +26,7 @@ static int on_record(void *ctx, const void *data, size_t sz)
 	return out__record(look->out, &rec);
 }
 
-static int write_alive(const struct options *opts, struct tracer *tracer, session_out_fn make_out)
+static int write_alive(struct options *opts, struct tracer *tracer, const struct session_hooks *hooks)
 {
 	struct look look = {0};
 	struct clock clk;
@@ -35,7 +35,7 @@ static int write_alive(const struct options *opts, struct tracer *tracer, sessio
 	if (!err)
 		err = cgroups__new(&look.cgroups);
 	if (!err)
-		err = make_out(opts, &clk, &look.out);
+		err = hooks->make_out(opts, tracer, &clk, &look.out);
 	if (!err)
 		err = tracer__walk(tracer, on_record, &look);
 	if (!err)
@@ -47,7 +47,7 @@ static int write_alive(const struct options *opts, struct tracer *tracer, sessio
 	return err;
 }
 
-int alive__run(const struct options *opts, session_out_fn make_out)
+int alive__run(struct options *opts, const struct session_hooks *hooks)
 {
 	struct tracer_opts topts = {.filter = &opts->filter, .snapshot = true};
 	struct tracer *tracer = NULL;
@@ -55,7 +55,7 @@ int alive__run(const struct options *opts, session_out_fn make_out)
 
 	if (err)
 		return session__exit_status(err);
-	err = write_alive(opts, tracer, make_out);
+	err = write_alive(opts, tracer, hooks);
 	tracer__free(tracer);
 	return err ? EXIT_RUNTIME : EXIT_DONE;
 }

@@ -6,6 +6,6 @@
 #include "cmd/session.h"
 
 /* A record for each connection that passes the filter. Returns the exit status. */
-int alive__run(const struct options *opts, session_out_fn make_out);
+int alive__run(struct options *opts, const struct session_hooks *hooks);
 
 #endif

@@ -5,6 +5,8 @@
 
 int cmd__trace(int argc, char **argv);
 int cmd__hist(int argc, char **argv);
+int cmd__export(int argc, char **argv);
+int cmd__merge(int argc, char **argv);
 int cmd__check(int argc, char **argv);
 
 #endif

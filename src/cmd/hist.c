@@ -2,16 +2,22 @@
 /* synfin hist: latency histograms, each interval or at exit. */
 #include "cmd/command.h"
 #include "cmd/session.h"
+#include "cmd/source.h"
 
 #include <unistd.h>
 
-#define MAX_SETS 1000
-
-static int make_out(const struct options *opts, const struct clock *clk, struct out **ret_out)
+static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out)
 {
-	return opts->json ? out__new_histjson(STDOUT_FILENO, clk, MAX_SETS, NULL, ret_out)
-			  : out__new_histtext(STDOUT_FILENO, clk, MAX_SETS, NULL, ret_out);
+	const struct options *opts = ctx;
+	const struct out_source source = source__of(t);
+
+	return opts->json
+		       ? out__new_histjson(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out)
+		       : out__new_histtext(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out);
 }
+
+static const struct session_hooks session_hooks = {
+	.make_out = make_out, .wants_sums = true, .writes_stdout = true};
 
 int cmd__hist(int argc, char **argv)
 {
@@ -21,5 +27,5 @@ int cmd__hist(int argc, char **argv)
 			       "Histograms of handshakes, accept waits, closes and lives of TCP connections.",
 			       argc, argv, &opts);
 
-	return status ? status : session__run(&opts, make_out);
+	return status ? status : session__run(&opts, &session_hooks, &opts);
 }

@@ -8,15 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/filter_options.h"
 
+#define DEFAULT_PORT   9842
+#define DEFAULT_SERIES 1000
+#define MAX_SERIES     100000
+
 enum key {
 	KEY_TIER = 0x100,
+	KEY_STATS,
 	KEY_JSON,
 	KEY_STAGES,
 	KEY_ALIVE,
+	KEY_BY,
+	KEY_MAX_SERIES,
+	KEY_LISTEN,
+	KEY_TEXTFILE,
+	KEY_BUCKETS,
+	KEY_SEMCONV,
+	KEY_STATE,
+	KEY_CONFIG,
 	KEY_VERBOSE,
 	KEY_HELP,
 };
@@ -29,14 +43,52 @@ static const struct argp_option trace_options[] = {
 	{0},
 };
 
+static const struct argp_option series_options[] = {
+	{"by", KEY_BY, "FIELD,...", 0,
+	 "histograms for each value of: comm pid lport rport raddr cgroup netns role", 2},
+	{"max-series", KEY_MAX_SERIES, "N", 0,
+	 "at most so many sets of them, the rest is added to 'other' (1000)", 2},
+	{0},
+};
+
 static const struct argp_option hist_options[] = {
 	{"interval", 'i', "SEC", 0, "print every SEC seconds (or 500ms, 2m), not only at exit", 2},
 	{0},
 };
 
-static const struct argp_option common_options[] = {
+static const struct argp_option export_options[] = {
+	{"listen", KEY_LISTEN, "ADDR:PORT", 0, "serve HTTP there (127.0.0.1:9842); [ADDR]:PORT for IPv6", 2},
+	{"textfile", KEY_TEXTFILE, "PATH", 0,
+	 "write the classic text to this file, at the end and each interval; serve nothing unless --listen "
+	 "is given",
+	 2},
+	{"interval", 'i', "SEC", 0, "write the text file every SEC seconds (or 500ms, 2m)", 2},
+	{"state", KEY_STATE, "PATH", 0, "at SIGUSR1 write all sums to this file, for synfin merge", 2},
+	{"config", KEY_CONFIG, "FILE", 0,
+	 "options from a file, read again at SIGHUP: a line for each, as \"rport = 443\"", 2},
+	{"buckets", KEY_BUCKETS, "SET", 0,
+	 "bounds of the histograms: default, exact (all that are measured), or a list as 1048576ns,...", 2},
+	{"semconv", KEY_SEMCONV, "NAMES", 0,
+	 "names of the metrics: synfin, or otel as proposed for OpenTelemetry", 2},
+	{0},
+};
+
+static const struct argp_option json_options[] = {
 	{"json", KEY_JSON, NULL, 0, "JSON lines", 3},
+	{0},
+};
+
+static const struct argp_option stats_options[] = {
+	{"stats", KEY_STATS, NULL, 0, "have the kernel count how often and how long the BPF programs run", 3},
+	{0},
+};
+
+static const struct argp_option tier_options[] = {
 	{"tier", KEY_TIER, "TIER", 0, "full, kprobe or tracepoint instead of the best to be had", 3},
+	{0},
+};
+
+static const struct argp_option common_options[] = {
 	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
 	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
 	{"help", KEY_HELP, NULL, 0, "this list", 3},
@@ -107,6 +159,22 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+static error_t parse_series(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct parse_error err;
+
+	switch (key) {
+	case KEY_BY:
+		return by__parse("--by", arg, &o->by, &err) ? options__refuse(&err) : 0;
+	case KEY_MAX_SERIES:
+		return parse__u64("--max-series", arg, 1, MAX_SERIES, &o->max_series, &err)
+			       ? options__refuse(&err)
+			       : 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
 static error_t parse_hist(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -114,26 +182,121 @@ static error_t parse_hist(int key, char *arg, struct argp_state *state)
 	return key == 'i' ? set_interval(&o->interval_ns, arg) : ARGP_ERR_UNKNOWN;
 }
 
+static error_t set_naming(enum naming *ret_naming, const char *arg)
+{
+	if (!strcmp(arg, "synfin")) {
+		*ret_naming = NAMING_SYNFIN;
+	} else if (!strcmp(arg, "otel")) {
+		*ret_naming = NAMING_OTEL;
+	} else {
+		log__error("--semconv: '%s' is none: it is synfin or otel", arg);
+		return OPTIONS_TOLD;
+	}
+	return 0;
+}
+
+/* A file that is written anew each time; as root a new one would take the place of a device, too. */
+static error_t set_path(const char *what, const char **ret_path, const char *arg)
+{
+	if (!file__is_replaceable(arg)) {
+		log__error("%s: '%s' is there and no regular file: choose another name", what, arg);
+		return OPTIONS_TOLD;
+	}
+	*ret_path = arg;
+	return 0;
+}
+
+static error_t parse_export(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct parse_error err;
+
+	switch (key) {
+	case KEY_LISTEN:
+		o->serve = true;
+		return listen__parse("--listen", arg, &o->listen, &err) ? options__refuse(&err) : 0;
+	case KEY_TEXTFILE:
+		return set_path("--textfile", &o->textfile, arg);
+	case KEY_CONFIG:
+		o->config_path = arg;
+		return 0;
+	case KEY_STATE:
+		return set_path("--state", &o->state, arg);
+	case KEY_BUCKETS:
+		return edges__parse("--buckets", arg, &o->edges, &err) ? options__refuse(&err) : 0;
+	case KEY_SEMCONV:
+		return set_naming(&o->naming, arg);
+	case 'i':
+		return set_interval(&o->interval_ns, arg);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_json(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	(void)arg;
+	if (key != KEY_JSON)
+		return ARGP_ERR_UNKNOWN;
+	o->json = true;
+	return 0;
+}
+
+static error_t parse_stats(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	(void)arg;
+	if (key != KEY_STATS)
+		return ARGP_ERR_UNKNOWN;
+	o->stats = true;
+	return 0;
+}
+
+static error_t parse_tier(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	if (key != KEY_TIER)
+		return ARGP_ERR_UNKNOWN;
+	if (tier__parse(arg, &o->tier)) {
+		log__error("--tier: '%s' is none: it is full, kprobe or tracepoint", arg);
+		return OPTIONS_TOLD;
+	}
+	o->force_tier = true;
+	return 0;
+}
+
+/* The files are collected at the front of argv, where all has been read by then. */
+static error_t parse_merge(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		o->files = &state->argv[1];
+		o->files[o->file_cnt++] = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->file_cnt)
+			return 0;
+		log__error("which files? give those that hist --json or export --state wrote");
+		return OPTIONS_TOLD;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
 	switch (key) {
-	case KEY_JSON:
-		o->json = true;
-		return 0;
 	case 'q':
 		o->quiet = true;
 		return 0;
 	case KEY_VERBOSE:
 		o->verbose = true;
-		return 0;
-	case KEY_TIER:
-		if (tier__parse(arg, &o->tier)) {
-			log__error("--tier: '%s' is none: it is full, kprobe or tracepoint", arg);
-			return OPTIONS_TOLD;
-		}
-		o->force_tier = true;
 		return 0;
 	case KEY_HELP:
 		argp_help(state->root_argp, stdout, ARGP_HELP_STD_HELP, state->name);
@@ -168,7 +331,13 @@ static error_t parse_top(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp trace_argp = {trace_options, parse_trace, NULL, NULL, NULL, NULL, NULL};
+static const struct argp series_argp = {series_options, parse_series, NULL, NULL, NULL, NULL, NULL};
 static const struct argp hist_argp = {hist_options, parse_hist, NULL, NULL, NULL, NULL, NULL};
+static const struct argp export_argp = {export_options, parse_export, NULL, NULL, NULL, NULL, NULL};
+static const struct argp json_argp = {json_options, parse_json, NULL, NULL, NULL, NULL, NULL};
+static const struct argp stats_argp = {stats_options, parse_stats, NULL, NULL, NULL, NULL, NULL};
+static const struct argp tier_argp = {tier_options, parse_tier, NULL, NULL, NULL, NULL, NULL};
+static const struct argp merge_argp = {NULL, parse_merge, NULL, NULL, NULL, NULL, NULL};
 static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
 
 static void apply_level(const struct options *o)
@@ -176,28 +345,46 @@ static void apply_level(const struct options *o)
 	log__set_level(o->quiet ? LOG_LEVEL_ERROR : o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 }
 
-enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
-				char **argv, struct options *ret_opts)
+static union listen_addr default_listen(void)
 {
-	struct argp_child children[5] = {};
-	struct argp top = {NULL, parse_top, usage, doc, children, NULL, NULL};
-	struct top_input in = {.opts = ret_opts};
-	error_t err;
+	return (union listen_addr){.v4 = {.sin_family = AF_INET,
+					  .sin_port = htons(DEFAULT_PORT),
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+}
+
+/* Returns how many there are. */
+static int find_children(enum options_set set, struct argp_child *children)
+{
 	int n = 0;
 
-	if (set & (OPTIONS_TRACE | OPTIONS_HIST))
+	if (set & (OPTIONS_TRACE | OPTIONS_HIST | OPTIONS_EXPORT)) {
 		children[n++].argp = &filter_argp;
+		children[n++].argp = &stats_argp;
+	}
 	if (set & OPTIONS_TRACE)
 		children[n++].argp = &trace_argp;
+	if (set & (OPTIONS_HIST | OPTIONS_EXPORT))
+		children[n++].argp = &series_argp;
 	if (set & OPTIONS_HIST)
 		children[n++].argp = &hist_argp;
+	children[n++].argp = set & OPTIONS_EXPORT ? &export_argp : &json_argp;
+	children[n++].argp = set & OPTIONS_MERGE ? &merge_argp : &tier_argp;
 	children[n++].argp = &common_argp;
+	return n;
+}
 
-	memset(ret_opts, 0, sizeof(*ret_opts));
-	in.child_cnt = n;
+/* Parses one argument vector into what has been parsed so far. */
+static enum exit_status parse_args(enum options_set set, const char *usage, const char *doc, int argc,
+				   char **argv, struct options *opts)
+{
+	struct argp_child children[9] = {};
+	struct argp top = {NULL, parse_top, usage, doc, children, NULL, NULL};
+	struct top_input in = {.opts = opts};
+	error_t err;
+
+	in.child_cnt = find_children(set, children);
 	err = argp_parse(&top, argc, argv, ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &in);
-	apply_level(ret_opts);
-	if (!err && ret_opts->cmd && ret_opts->filter.tree_cnt) {
+	if (!err && opts->cmd && opts->filter.tree_cnt) {
 		log__error("--tree and a command exclude each other: the command is a tree of its own");
 		err = OPTIONS_TOLD;
 	}
@@ -207,4 +394,72 @@ enum exit_status options__parse(enum options_set set, const char *usage, const c
 		log__error("'%s' is not an option, or lacks its value: see %s --help",
 			   in.stumbled_over ? in.stumbled_over : "", argv[0]);
 	return EXIT_USAGE;
+}
+
+static void set_defaults(struct options *opts)
+{
+	memset(opts, 0, sizeof(*opts));
+	opts->max_series = DEFAULT_SERIES;
+	opts->listen = default_listen();
+	edges__default(&opts->edges);
+}
+
+/* Line by line, so that the one line of a mistake can say where it is. */
+static enum exit_status parse_config(enum options_set set, const char *path, char *name, struct options *opts)
+{
+	enum exit_status status = EXIT_DONE;
+
+	if (config__read(path, &opts->config))
+		return EXIT_USAGE;
+	for (size_t i = 0; !status && i < opts->config.cnt; i++) {
+		char *argv[] = {name, opts->config.lines[i].arg, NULL};
+		struct str place = {0};
+
+		str__appendf(&place, "%s:%u: ", path, opts->config.lines[i].number);
+		log__set_place(str__text(&place));
+		status = parse_args(set, NULL, NULL, 2, argv, opts);
+		log__set_place(NULL);
+		str__fini(&place);
+	}
+	return status;
+}
+
+static enum exit_status check_export(struct options *o)
+{
+	if (o->interval_ns && !o->textfile) {
+		log__error("--interval: there is no file to write each time: add --textfile PATH");
+		return EXIT_USAGE;
+	}
+	o->serve |= !o->textfile;
+	return EXIT_DONE;
+}
+
+enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
+				char **argv, struct options *ret_opts)
+{
+	enum exit_status status;
+	const char *path;
+
+	set_defaults(ret_opts);
+	status = parse_args(set, usage, doc, argc, argv, ret_opts);
+	path = ret_opts->config_path;
+	if (!status && path) {
+		/* The command line has the last word: it is parsed again upon what the file says. */
+		set_defaults(ret_opts);
+		status = parse_config(set, path, argv[0], ret_opts);
+		if (!status)
+			status = parse_args(set, usage, doc, argc, argv, ret_opts);
+	}
+	if (!status && set & OPTIONS_EXPORT)
+		status = check_export(ret_opts);
+	if (status)
+		options__fini(ret_opts);
+	else
+		apply_level(ret_opts);
+	return status;
+}
+
+void options__fini(struct options *opts)
+{
+	config__fini(&opts->config);
 }

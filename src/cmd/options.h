@@ -6,8 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cmd/config.h"
+#include "http/listen.h"
 #include "kernel/tracer.h"
+#include "model/by.h"
+#include "model/edges.h"
 #include "model/filter.h"
+#include "out/families.h"
 
 /* Exit statuses of the contract. */
 enum exit_status { EXIT_DONE = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_UNABLE = 3 };
@@ -17,7 +22,20 @@ struct options {
 	bool json;
 	bool stages;	      /* trace */
 	bool alive;	      /* trace: what is there now, then exit */
-	uint64_t interval_ns; /* hist; 0: once, at exit */
+	struct by by;	      /* hist, export */
+	uint64_t max_series;  /* hist, export */
+	uint64_t interval_ns; /* hist, export; 0: once, at exit */
+	bool serve;	      /* export */
+	union listen_addr listen;
+	const char *textfile; /* NULL: none */
+	struct edges edges;
+	enum naming naming;
+	const char *state;	 /* NULL: none */
+	const char *config_path; /* NULL: none */
+	struct config config;	 /* what textfile and state may point into; owned */
+	char **files;		 /* merge */
+	int file_cnt;
+	bool stats;
 	bool quiet;
 	bool verbose;
 	bool force_tier;
@@ -30,6 +48,8 @@ enum options_set {
 	OPTIONS_TRACE = 1 << 0,
 	OPTIONS_HIST = 1 << 1,
 	OPTIONS_CHECK = 1 << 2,
+	OPTIONS_EXPORT = 1 << 3,
+	OPTIONS_MERGE = 1 << 4,
 };
 
 /*
@@ -39,5 +59,7 @@ enum options_set {
  */
 enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
 				char **argv, struct options *ret_opts);
+/* Of options__parse() that gave EXIT_DONE; only --config makes anything to free. */
+void options__fini(struct options *opts);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/usage.h"
 #include "cmd/child.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
@@ -26,10 +27,11 @@
 
 struct session {
 	const struct options *opts;
+	const struct session_hooks *hooks;
+	void *ctx; /* of the hooks */
 	struct clock clk;
 	struct tracer *tracer;
 	struct out *out;
-	struct census *census;
 	struct cgroups *cgroups;
 	struct child child;
 	int signals; /* signalfd */
@@ -78,25 +80,20 @@ static int drain(struct session *s)
 	return err ? err : out__flush(s->out);
 }
 
-static int on_alive(void *ctx, const void *data, size_t sz)
+static void call(const struct session *s, void (*hook)(void *ctx))
 {
-	struct record rec;
-	int err = record__decode(data, sz, &rec);
-
-	return err ? err : census__add(ctx, &rec);
+	if (hook)
+		hook(s->ctx);
 }
 
 /* The end of an interval. */
 static int tick(struct session *s, uint64_t now)
 {
-	int err = 0;
+	int err = out__tick(s->out, now);
 
-	if (out__wants_census(s->out)) {
-		census__reset(s->census);
-		err = tracer__walk(s->tracer, on_alive, s->census);
-		out__census(s->out, s->census);
-	}
-	return err ? err : out__tick(s->out, now);
+	if (!err)
+		call(s, s->hooks->tick);
+	return err;
 }
 
 /* What the clock asks for. */
@@ -108,6 +105,7 @@ static int do_periodic(struct session *s, uint64_t now)
 		s->next_second = now + SECOND_NS;
 		clock__sync(&s->clk);
 		err = update_stats(s, now);
+		call(s, s->hooks->second);
 	}
 	if (!err && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
@@ -132,7 +130,9 @@ static void on_signal(struct session *s)
 
 	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCHLD) {
+	if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP) {
+		s->stop |= s->hooks->signal(s->ctx, (int)info.ssi_signo);
+	} else if (info.ssi_signo == SIGCHLD) {
 		if (child__reap(&s->child))
 			s->deadline = clock__mono_ns() + LINGER_NS;
 	} else if (s->child.pid && s->deadline == UINT64_MAX) {
@@ -162,7 +162,8 @@ static int step(struct session *s)
 	struct pollfd fds[] = {
 		{.fd = s->signals, .events = POLLIN},
 		{.fd = tracer__fd(s->tracer), .events = POLLIN},
-		{.fd = STDOUT_FILENO, .events = 0}, /* POLLERR: whoever read it is gone */
+		/* POLLERR: whoever read it is gone */
+		{.fd = s->hooks->writes_stdout ? STDOUT_FILENO : -1, .events = 0},
 	};
 	uint64_t now;
 	int err;
@@ -200,6 +201,24 @@ static void tell_ready(const struct session *s)
 		  tier__name(tracer__tier(s->tracer)), missing[0] ? missing : "nothing");
 }
 
+static void tell_run(void *ctx, const struct tracer_run *run)
+{
+	(void)ctx;
+	log__info("%s: %" PRIu64 " runs of %" PRIu64 " ns", run->program, run->cnt, run->ns / run->cnt);
+}
+
+/* What all this has cost. */
+static void tell_usage(const struct session *s)
+{
+	struct usage usage;
+
+	if (!usage__read(&usage))
+		log__info("synfin itself used %" PRIu64 " ms of CPU and %" PRIu64 " MiB of memory",
+			  usage.cpu_ns / 1000000, usage.resident_bytes >> 20);
+	if (s->opts->stats)
+		tracer__run_times(s->tracer, tell_run, NULL);
+}
+
 static void tell_summary(const struct session *s)
 {
 	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
@@ -213,9 +232,9 @@ static void tell_summary(const struct session *s)
 	if (s->malformed)
 		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",
 			  s->malformed);
-	if (s->backwards)
+	if (s->backwards + c[SF_CNT_BACKWARDS])
 		log__warn("%" PRIu64 " intervals left out because their ends came in the wrong order",
-			  s->backwards);
+			  s->backwards + c[SF_CNT_BACKWARDS]);
 }
 
 static int open_signals(struct session *s)
@@ -227,18 +246,26 @@ static int open_signals(struct session *s)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
+	if (s->hooks->signal) {
+		sigaddset(&set, SIGUSR1);
+		sigaddset(&set, SIGHUP);
+	}
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signals < 0 ? -errno : 0;
 }
 
-static int start(struct session *s, session_out_fn make_out)
+static int start(struct session *s)
 {
 	struct filter filter = s->opts->filter;
 	struct tracer_opts topts = {
 		.filter = &filter,
 		.stages = s->opts->stages,
+		.stats = s->opts->stats,
+		.sums = s->hooks->wants_sums,
+		.by = by__mask(&s->opts->by),
+		.max_sets = s->opts->max_series,
 		.force_tier = s->opts->force_tier,
 		.tier = s->opts->tier,
 	};
@@ -258,11 +285,9 @@ static int start(struct session *s, session_out_fn make_out)
 	/* The first interval begins here, not when loading began. */
 	err = clock__sync(&s->clk);
 	if (!err)
-		err = census__new(&s->census);
-	if (!err)
 		err = cgroups__new(&s->cgroups);
 	if (!err)
-		err = make_out(s->opts, &s->clk, &s->out);
+		err = s->hooks->make_out(s->ctx, s->tracer, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
 	return err;
@@ -277,6 +302,7 @@ static int loop(struct session *s)
 	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
 	s->deadline = UINT64_MAX;
 	tell_ready(s);
+	call(s, s->hooks->ready);
 	if (s->child.pid)
 		err = child__release(&s->child);
 	while (!err && !s->stop)
@@ -287,10 +313,13 @@ static int loop(struct session *s)
 		err = update_stats(s, clock__mono_ns());
 	if (!err)
 		err = tick(s, clock__mono_ns());
-	if (err)
-		log__error("cannot write to standard output: %s", strerror(-err));
-	else
+	if (err) {
+		log__error("cannot %s: %s", s->hooks->writes_stdout ? "write to standard output" : "go on",
+			   strerror(-err));
+	} else {
 		tell_summary(s);
+		tell_usage(s);
+	}
 	return err;
 }
 
@@ -299,10 +328,10 @@ enum exit_status session__exit_status(int err)
 	return err == -EPERM || err == -ENOENT || err == -EOPNOTSUPP ? EXIT_UNABLE : EXIT_RUNTIME;
 }
 
-int session__run(const struct options *opts, session_out_fn make_out)
+int session__run(const struct options *opts, const struct session_hooks *hooks, void *ctx)
 {
-	struct session s = {.opts = opts, .signals = -1};
-	int err = start(&s, make_out), status;
+	struct session s = {.opts = opts, .hooks = hooks, .ctx = ctx, .signals = -1};
+	int err = start(&s), status;
 
 	if (err) {
 		status = session__exit_status(err);
@@ -312,9 +341,9 @@ int session__run(const struct options *opts, session_out_fn make_out)
 		child__end(&s.child);
 		status = err ? EXIT_RUNTIME : opts->cmd ? s.child.status : EXIT_DONE;
 	}
+	call(&s, hooks->stop);
 	tracer__free(s.tracer);
 	out__free(s.out);
-	census__free(s.census);
 	cgroups__free(s.cgroups);
 	if (s.signals >= 0)
 		close(s.signals);

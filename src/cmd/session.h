@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A run of the tracer with an output, from "ready" to the summary: what trace and hist have in common.
+ * A run of the tracer with an output, from "ready" to the summary: what trace, hist and export have in common.
  */
 #ifndef SYNFIN_CMD_SESSION_H
 #define SYNFIN_CMD_SESSION_H
@@ -9,11 +9,22 @@
 #include "cmd/options.h"
 #include "out/out.h"
 
-/* Makes the output that the command writes to standard output. 0 or -errno. */
-typedef int (*session_out_fn)(const struct options *opts, const struct clock *clk, struct out **ret_out);
+/* What a command does at the points of a run; all but make_out may be NULL. All are called in one thread. */
+struct session_hooks {
+	/* Makes the output, once everything is attached. 0 or -errno. */
+	int (*make_out)(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out);
+	bool wants_sums;    /* by tracer__read_sums(); there are no records then */
+	bool writes_stdout; /* then the run ends when nobody reads it any more */
+	void (*ready)(void *ctx);
+	void (*second)(void *ctx); /* about once a second, as long as records are read */
+	void (*tick)(void *ctx);   /* after each interval, and at the end */
+	/* SIGUSR1 and SIGHUP, which kill where this is NULL; true ends the run. */
+	bool (*signal)(void *ctx, int signo);
+	void (*stop)(void *ctx); /* before the output is freed; also when the run failed to start */
+};
 
 /* Runs until a signal, the end of the command, or an error. Returns the exit status. */
-int session__run(const struct options *opts, session_out_fn make_out);
+int session__run(const struct options *opts, const struct session_hooks *hooks, void *ctx);
 
 /* Of what did not start: `err` is tracer__new()'s. */
 enum exit_status session__exit_status(int err);

@@ -6,11 +6,16 @@
 
 #include <unistd.h>
 
-static int make_out(const struct options *opts, const struct clock *clk, struct out **ret_out)
+static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out)
 {
+	const struct options *opts = ctx;
+
+	(void)t;
 	return opts->json ? out__new_jsonl(STDOUT_FILENO, clk, ret_out)
 			  : out__new_table(STDOUT_FILENO, clk, ret_out);
 }
+
+static const struct session_hooks session_hooks = {.make_out = make_out, .writes_stdout = true};
 
 int cmd__trace(int argc, char **argv)
 {
@@ -23,5 +28,5 @@ int cmd__trace(int argc, char **argv)
 
 	if (status)
 		return status;
-	return opts.alive ? alive__run(&opts, make_out) : session__run(&opts, make_out);
+	return opts.alive ? alive__run(&opts, &session_hooks) : session__run(&opts, &session_hooks, &opts);
 }

@@ -51,7 +51,7 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "the end of a socket",
 		.lost = "everything: a recycled socket could inherit",
 		.required = true,
-		.variants = { TRACEPOINT("tp_btf", "sf_destroy") },
+		.variants = { TRACEPOINT("tp_btf", "sf_destroy", "sf_destroy_again") },
 	},
 	[HOOK_RST_IN] = {
 		.name = "rst-in",

@@ -19,15 +19,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kernel/caps.h"
+#include "kernel/cgroup.h"
 #include "kernel/filters.h"
 #include "kernel/pidns.h"
+#include "kernel/sums.h"
 #include "kernel/syscall_tp.h"
 #include "kernel/warm.h"
 #include "synfin.skel.h"
 
 #define MAX_LINKS	   (__HOOK_MAX * HOOK_MAX_PROGS)
 #define RING_SZ		   (8U << 20)
+#define IDLE_RING_SZ	   65536U /* nothing is written; a multiple of any page's size */
 #define PREALLOCATED_CONNS 65536
+#define PREALLOCATED_ROWS  16384
 
 struct tracer {
 	struct tracer_opts opts;
@@ -36,11 +40,12 @@ struct tracer {
 	struct ring_buffer *ring;
 	struct bpf_link *links[MAX_LINKS];
 	size_t link_cnt;
+	int stats_fd;		 /* the kernel counts runs while it is open; -1: not by us */
+	struct cgroups *cgroups; /* of sets by cgroup; NULL: there are none */
 	struct hook_choice choices[__HOOK_MAX];
 	bool refused[__HOOK_MAX][HOOK_MAX_VARIANTS];
 	int cpu_cnt;
-	struct sf_counters *per_cpu; /* room to read the kernel's */
-	tracer_record_fn fn;	     /* of the drain that is running */
+	tracer_record_fn fn; /* of the drain that is running */
 	void *ctx;
 };
 
@@ -119,6 +124,11 @@ static void drop_useless(struct tracer *t)
 	}
 }
 
+static bool has_function(const struct tracer *t, const char *name)
+{
+	return btf__find_by_name_kind(t->caps.btf, name, BTF_KIND_FUNC) > 0;
+}
+
 /* Switches on the programs of the chosen variants and tells the BPF side what it can rely on. */
 static void configure(struct tracer *t)
 {
@@ -133,6 +143,7 @@ static void configure(struct tracer *t)
 	}
 	t->skel->rodata->cfg_stages = t->opts.stages;
 	t->skel->rodata->cfg_wakeup_bytes = RING_SZ / 8;
+	t->skel->rodata->has_rdonly_cast = has_function(t, "bpf_rdonly_cast");
 	t->skel->rodata->cfg_tick_ns = clock__tick_ns();
 	t->skel->rodata->has_tw = t->choices[HOOK_TIME_WAIT].variant != NULL;
 	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
@@ -227,10 +238,36 @@ static int attach(struct tracer *t, const char **ret_prog)
 	return 0;
 }
 
+static int set_up_sums(struct tracer *t)
+{
+	int err = sums__configure(t->skel, t->opts.by, t->opts.max_sets);
+
+	return err ? err : bpf_map__set_max_entries(t->skel->maps.ring, IDLE_RING_SZ);
+}
+
+/* Of maps that the options or the hooks leave no use for, not more than must be. */
+static int shrink_unused(const struct tracer *t)
+{
+	const struct {
+		struct bpf_map *map;
+		bool is_used;
+	} maps[] = {
+		{t->skel->maps.flt_pids, t->opts.filter->pid_cnt > 0},
+		{t->skel->maps.flt_tree, t->opts.filter->tree_cnt > 0},
+		{t->skel->maps.tw_headers, t->skel->rodata->find_tw_by_header},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(maps) / sizeof(maps[0]); i++)
+		if (!maps[i].is_used)
+			err = bpf_map__set_max_entries(maps[i].map, 1);
+	return err;
+}
+
 /*
  * Maps that grow on demand need bpf_mem_alloc in tracing programs (6.1, commits 7c8199e24fa0 and
  * 34dd3bad1a6f): before, an update from a kprobe may allocate where the kernel must not, and it warns of it
- * at load. There they are allocated at once, and the table of connections is made smaller for it.
+ * at load. There they are allocated at once, and the largest are made smaller for it.
  */
 static int preallocate_maps(struct tracer *t)
 {
@@ -241,6 +278,10 @@ static int preallocate_maps(struct tracer *t)
 		return 0;
 	bpf_object__for_each_map(map, t->skel->obj) if (!err && bpf_map__type(map) == BPF_MAP_TYPE_HASH) err =
 		bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~(uint32_t)BPF_F_NO_PREALLOC);
+	if (!err)
+		err = shrink_unused(t);
+	if (!err && bpf_map__max_entries(t->skel->maps.keyed_rows) > PREALLOCATED_ROWS)
+		err = bpf_map__set_max_entries(t->skel->maps.keyed_rows, PREALLOCATED_ROWS);
 	return err ? err : bpf_map__set_max_entries(t->skel->maps.conns, PREALLOCATED_CONNS);
 }
 
@@ -262,7 +303,9 @@ static int try_load(struct tracer *t, const char **ret_prog)
 			return -EOPNOTSUPP;
 		}
 	}
-	err = preallocate_maps(t);
+	err = t->opts.sums ? set_up_sums(t) : 0;
+	if (!err)
+		err = preallocate_maps(t);
 	if (!err)
 		err = synfin_bpf__load(t->skel);
 	if (err) {
@@ -375,10 +418,25 @@ static void start_warm(struct tracer *t)
 	find_owners(t);
 }
 
+static void enable_stats(struct tracer *t)
+{
+	t->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (t->stats_fd < 0)
+		log__warn("--stats: this kernel does not count the runs of BPF programs: %s",
+			  strerror(errno));
+}
+
 static int set_up(struct tracer *t)
 {
 	int err = probe(t);
 
+	if (err)
+		return err;
+	t->cpu_cnt = libbpf_num_possible_cpus();
+	if (t->cpu_cnt < 0)
+		return t->cpu_cnt;
+	if (t->opts.by & 1U << BY_CGROUP)
+		err = cgroups__new(&t->cgroups);
 	if (err)
 		return err;
 	err = load(t);
@@ -391,14 +449,12 @@ static int set_up(struct tracer *t)
 	err = check_tier(t);
 	if (err)
 		return err;
-	t->cpu_cnt = libbpf_num_possible_cpus();
-	if (t->cpu_cnt < 0)
-		return t->cpu_cnt;
-	t->per_cpu = calloc(t->cpu_cnt, sizeof(*t->per_cpu));
+	if (t->opts.stats)
+		enable_stats(t);
 	t->skel->bss->active = true;
 	start_warm(t);
 	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
-	if (!t->per_cpu || !t->ring) {
+	if (!t->ring) {
 		log__error("cannot map the ring buffer: %s", strerror(errno));
 		return -ENOMEM;
 	}
@@ -420,6 +476,7 @@ int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)
 	if (!t)
 		return -ENOMEM;
 	t->opts = *opts;
+	t->stats_fd = -1;
 	for (int id = 0; id < __HOOK_MAX; id++)
 		t->choices[id].wanted = is_wanted(opts, id);
 	libbpf_set_print(on_libbpf_message);
@@ -438,8 +495,10 @@ void tracer__free(struct tracer *t)
 		return;
 	ring_buffer__free(t->ring);
 	unload(t);
+	if (t->stats_fd >= 0)
+		close(t->stats_fd);
+	cgroups__free(t->cgroups);
 	caps__fini(&t->caps);
-	free(t->per_cpu);
 	free(t);
 }
 
@@ -476,7 +535,7 @@ static int tell_alive(const struct sf_conn *conns, uint32_t cnt, tracer_record_f
 }
 
 /* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
-int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
+int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 {
 	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
 	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
@@ -499,23 +558,46 @@ int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx)
 	return err;
 }
 
-/*
- * Runs that the kernel skipped because the program was active on that CPU already. Those of sf_state are made up for by
- * sf_state_again, and the other way round.
- */
+static bool get_info(const struct bpf_program *prog, struct bpf_prog_info *ret_info)
+{
+	uint32_t sz = sizeof(*ret_info);
+
+	*ret_info = (struct bpf_prog_info){};
+	return bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), ret_info, &sz);
+}
+
+void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx)
+{
+	struct bpf_program *prog;
+	struct bpf_prog_info info;
+
+	bpf_object__for_each_program(prog, t->skel->obj)
+	{
+		if (get_info(prog, &info) && info.run_cnt)
+			fn(ctx, &(struct tracer_run){.program = bpf_program__name(prog),
+						     .cnt = info.run_cnt,
+						     .ns = info.run_time_ns});
+	}
+}
+
+/* Has a twin on the same tracepoint, which makes up for its skipped runs: sf_state, sf_destroy and their _again. */
+static bool has_twin(const char *prog)
+{
+	return strncmp(prog, "sf_state", 8) == 0 || strncmp(prog, "sf_destroy", 10) == 0;
+}
+
+/* Runs that the kernel skipped because the program was active on that CPU already. */
 static uint64_t skipped_runs(const struct tracer *t)
 {
 	struct bpf_program *prog;
+	struct bpf_prog_info info;
 	uint64_t sum = 0;
 
 	bpf_object__for_each_program(prog, t->skel->obj)
 	{
-		struct bpf_prog_info info = {};
-		uint32_t sz = sizeof(info);
-
-		if (strncmp(bpf_program__name(prog), "sf_state", 8) == 0)
+		if (has_twin(bpf_program__name(prog)))
 			continue;
-		if (bpf_program__fd(prog) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &sz))
+		if (get_info(prog, &info))
 			sum += info.recursion_misses;
 	}
 	return sum;
@@ -523,22 +605,36 @@ static uint64_t skipped_runs(const struct tracer *t)
 
 int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats)
 {
+	struct sf_counters *per_cpu = calloc(t->cpu_cnt, sizeof(*per_cpu));
 	struct tracer_stats s = {};
 	uint32_t zero = 0;
-	int err = bpf_map__lookup_elem(t->skel->maps.counters, &zero, sizeof(zero), t->per_cpu,
-				       t->cpu_cnt * sizeof(*t->per_cpu), 0);
+	int err =
+		per_cpu ? bpf_map_lookup_elem(bpf_map__fd(t->skel->maps.counters), &zero, per_cpu) : -ENOMEM;
 
+	for (int cpu = 0; !err && cpu < t->cpu_cnt; cpu++) {
+		for (int i = 0; i < __SF_CNT_MAX; i++)
+			s.counts[i] += per_cpu[cpu].counts[i];
+		for (int i = 0; i < __SF_LOST_MAX; i++)
+			s.lost[i] += per_cpu[cpu].lost[i];
+	}
+	free(per_cpu);
 	if (err)
 		return err;
-	for (int cpu = 0; cpu < t->cpu_cnt; cpu++) {
-		for (int i = 0; i < __SF_CNT_MAX; i++)
-			s.counts[i] += t->per_cpu[cpu].counts[i];
-		for (int i = 0; i < __SF_LOST_MAX; i++)
-			s.lost[i] += t->per_cpu[cpu].lost[i];
-	}
 	s.lost[SF_LOST_MISSED] += skipped_runs(t);
 	*ret_stats = s;
 	return 0;
+}
+
+int tracer__read_sums(const struct tracer *t, struct sums *sums)
+{
+	struct tracer_stats stats;
+	int err = tracer__stats(t, &stats);
+
+	if (err)
+		return err;
+	sums__reset(sums);
+	sums__set_totals(sums, stats.counts[SF_CNT_FOLDED], stats.counts[SF_CNT_BOUNDS]);
+	return sums__read(t->skel, t->cpu_cnt, t->cgroups, sums);
 }
 
 enum tier tracer__tier(const struct tracer *t)

@@ -12,12 +12,17 @@
 
 #include "kernel/hooks.h"
 #include "model/filter.h"
+#include "model/sums.h"
 
 struct tracer;
 
 struct tracer_opts {
 	const struct filter *filter;
 	bool stages;
+	bool sums;	   /* add up in the kernel, for tracer__read_sums(): no records */
+	uint32_t by;	   /* ... kept apart by these fields, by__mask() */
+	uint64_t max_sets; /* ... in so many sets */
+	bool stats;	   /* have the kernel count runs, for tracer__run_times(), while the tracer lives */
 	bool snapshot;	 /* only find what is there now: no connection's hook is attached, nothing to drain */
 	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
 	enum tier tier;
@@ -47,9 +52,9 @@ int tracer__fd(const struct tracer *t);
 
 /*
  * Every connection that is followed now, as a record of type SF_EV_ALIVE; those that the filter has not decided on are left
- * out. One that changes meanwhile may be missed or told twice. 0, what `fn` returned, or -errno.
+ * out. One that changes meanwhile may be missed or told twice. From any thread. 0, what `fn` returned, or -errno.
  */
-int tracer__walk(struct tracer *t, tracer_record_fn fn, void *ctx);
+int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx);
 
 /* Since the start. */
 struct tracer_stats {
@@ -57,6 +62,19 @@ struct tracer_stats {
 	uint64_t lost[__SF_LOST_MAX];
 };
 int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
+
+/* Replaces what `sums` has. Any thread may call this and tracer__walk(). 0 or -errno. */
+int tracer__read_sums(const struct tracer *t, struct sums *sums);
+
+/* How often and how long a program has run, on all CPUs; the name is borrowed. */
+struct tracer_run {
+	const char *program;
+	uint64_t cnt;
+	uint64_t ns;
+};
+typedef void (*tracer_run_fn)(void *ctx, const struct tracer_run *run);
+/* Those of which the kernel counts it (kernel.bpf_stats_enabled). From any thread. */
+void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx);
 
 enum tier tracer__tier(const struct tracer *t);
 const struct hook_choice *tracer__choice(const struct tracer *t, enum hook_id id);

@@ -76,6 +76,14 @@ int census__add(struct census *c, const struct record *rec)
 	return 0;
 }
 
+bool census__is_empty(const struct census *c)
+{
+	for (unsigned int state = 0; state < CENSUS_STATES; state++)
+		if (c->counts[state])
+			return false;
+	return true;
+}
+
 uint64_t census__count(const struct census *c, unsigned int state)
 {
 	return state < CENSUS_STATES ? c->counts[state] : 0;

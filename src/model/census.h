@@ -34,6 +34,8 @@ void census__reset(struct census *c);
 /* A record of type SF_EV_ALIVE. 0 or -ENOMEM, then it is not counted. */
 int census__add(struct census *c, const struct record *rec);
 
+bool census__is_empty(const struct census *c);
+
 /* Connections in a state, by the kernel's number of it. */
 uint64_t census__count(const struct census *c, unsigned int state);
 

@@ -10,6 +10,8 @@
 /* In angle brackets, or this file would find itself. */
 #include <hist.h>
 
+#include "slots.h"
+
 /* Zero-initialised is empty. */
 struct hist {
 	uint64_t count;
@@ -20,6 +22,11 @@ struct hist {
 };
 
 void hist__record(struct hist *h, uint64_t ns);
+/*
+ * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. Its extremes may be those of more than is in it, or not be there
+ * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them.
+ */
+void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r);
 void hist__merge(struct hist *into, const struct hist *from);
 
 /*

@@ -104,23 +104,6 @@ const char *names__lost(unsigned int lost)
 	return LOOKUP(names, lost);
 }
 
-const char *names__count(unsigned int count)
-{
-	static const char *const names[__SF_CNT_MAX] = {
-		[SF_CNT_CLIENT_TRIED] = "client_tried",
-		[SF_CNT_SERVER_TRIED] = "server_tried",
-		[SF_CNT_OPENED] = "opened",
-		[SF_CNT_FAILED] = "failed",
-		[SF_CNT_ENDED] = "ended",
-		[SF_CNT_TW_BEGUN] = "time_wait_begun",
-		[SF_CNT_TW_GONE] = "time_wait_gone",
-		[SF_CNT_LATE] = "late",
-		[SF_CNT_FOUND] = "found",
-	};
-
-	return LOOKUP(names, count);
-}
-
 const char *names__flag(uint32_t flag)
 {
 	switch (flag) {

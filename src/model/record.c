@@ -124,25 +124,25 @@ struct sf_sink {
 	struct record *rec;
 };
 
-/* An offset from a stage to a later one; either may be 0, not known. */
-static int64_t measure(struct record *r, uint64_t from, uint64_t to)
+/* Stamps of garbage beyond the range of the type count as backwards too. */
+static int64_t measure(struct record *r, uint64_t from, uint64_t to, enum sf_certainty certainty)
 {
-	if (!from || !to)
-		return SF_ABSENT;
-	/* Stamps of garbage beyond the range of the type count as backwards too. */
-	if (to < from || to > INT64_MAX) {
+	enum sf_verdict v = sf_duration(from, to, certainty);
+
+	if (v == SF_KNOWN && to <= INT64_MAX)
+		return (int64_t)(to - from);
+	if (v != SF_UNKNOWN)
 		r->backwards++;
-		return SF_ABSENT;
-	}
-	return (int64_t)(to - from);
+	return SF_ABSENT;
 }
 
-SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to, bool at_least)
+SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to,
+			   enum sf_certainty certainty)
 {
 	struct record *r = sink->rec;
 
-	r->dur[dur] = measure(r, from, to);
-	if (at_least && r->dur[dur] != SF_ABSENT)
+	r->dur[dur] = measure(r, from, to, certainty);
+	if (certainty != SF_EXACT && r->dur[dur] != SF_ABSENT)
 		r->at_least |= 1U << dur;
 }
 
@@ -153,8 +153,8 @@ static void set_stages(struct record *r, const struct sf_conn *c)
 	while (first < SF_ST_ACCEPT && !sf_stage_ts(c, &c->opening, first))
 		first++;
 	for (i = first; i <= SF_ST_ACCEPT; i++)
-		r->stage_ns[i] =
-			measure(r, sf_stage_ts(c, &c->opening, first), sf_stage_ts(c, &c->opening, i));
+		r->stage_ns[i] = measure(r, sf_stage_ts(c, &c->opening, first),
+					 sf_stage_ts(c, &c->opening, i), SF_EXACT);
 }
 
 /* What is known of a handshake, ended or not, but its durations. */
@@ -165,8 +165,7 @@ static void decode_opening(struct record *r, const struct sf_conn *c)
 	set_stages(r, c);
 	if (c->role != SF_ROLE_SERVER)
 		r->syn_retrans = c->syn_retrans;
-	/* Only of requests; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
-	if (c->role == SF_ROLE_SERVER && sf_has_request(c) && o->seqs_known)
+	if (sf_knows_synack_retrans(c, o))
 		r->synack_retrans = c->synack_retrans;
 	if (o->seqs_known) {
 		r->isn = o->isn;
@@ -282,8 +281,8 @@ static void decode_alive(struct record *r, const struct sf_event *ev)
 	struct sf_sink sink = {r};
 
 	r->state = c->state == STATE_NEW_SYN_RECV ? TCP_SYN_RECV : c->state;
-	sf_measure(&sink, REC_IN_STATE, entered, ev->ts,
-		   c->flags & SF_F_LATE && (!c->est_ts || entered == c->est_ts));
+	sf_measured(&sink, REC_IN_STATE, entered, ev->ts,
+		    sf_certain(c->flags & SF_F_LATE && (!c->est_ts || entered == c->est_ts)));
 	if (!(c->flags & SF_F_CLOSING) && !(c->flags & SF_F_LATE && c->est_ts)) {
 		decode_opening(r, c);
 		sf_derive_handshake(&sink, c, &c->opening);

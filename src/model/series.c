@@ -12,25 +12,16 @@
 
 #include "model/names.h"
 
-#define OPEN_OUTCOME_CNT  (SF_OUT_OVERFLOW + 1)
-#define CLOSE_OUTCOME_CNT (SF_OUT_RESET_REMOTE + 1)
-#define STAGE_CNT	  (SF_ST_SYNACK + 1)
-#define STATE_CNT	  (REC_TIME_WAIT - REC_FIN_WAIT1 + 1)
-#define REASON_CNT	  (NAMES_RST_REASON_CNT + 1) /* 0: not known */
-
-enum segment { SEG_SYN, SEG_SYNACK, SEG_FIN, SEG_CNT };
-enum direction { DIR_IN, DIR_OUT, DIR_CNT };
-
 static const char *segment_name(unsigned int segment)
 {
-	static const char *const names[SEG_CNT] = {"syn", "synack", "fin"};
+	static const char *const names[__SF_SEG_MAX] = {"syn", "synack", "fin"};
 
 	return names[segment];
 }
 
 static const char *direction_name(unsigned int direction)
 {
-	return direction == DIR_IN ? "in" : "out";
+	return direction == SF_DIR_IN ? "in" : "out";
 }
 
 static const char *reason_name(unsigned int value)
@@ -40,7 +31,7 @@ static const char *reason_name(unsigned int value)
 
 static const char *state_name(unsigned int value)
 {
-	static const char *const names[STATE_CNT] = {"fin_wait1",  "fin_wait2", "closing",
+	static const char *const names[SF_STATES] = {"fin_wait1",  "fin_wait2", "closing",
 						     "close_wait", "last_ack",	"time_wait"};
 
 	return names[value];
@@ -62,23 +53,42 @@ static const struct {
 	const char *name;
 	struct label label[2];
 } metrics[__SERIES_MAX] = {
-	[SERIES_HANDSHAKE] = {"handshake", {LABEL_ROLE, {"outcome", OPEN_OUTCOME_CNT, names__outcome}}},
-	[SERIES_STAGE] = {"handshake_stage", {LABEL_ROLE, {"stage", STAGE_CNT, names__stage}}},
+	[SERIES_HANDSHAKE] = {"handshake", {LABEL_ROLE, {"outcome", SF_OPEN_OUTCOMES, names__outcome}}},
+	[SERIES_STAGE] = {"handshake_stage", {LABEL_ROLE, {"stage", SF_STAGES, names__stage}}},
 	[SERIES_ACCEPT_WAIT] = {.name = "accept_wait"},
 	[SERIES_CLOSE] = {"close",
-			  {{"outcome", CLOSE_OUTCOME_CNT, names__outcome},
+			  {{"outcome", SF_CLOSE_OUTCOMES, names__outcome},
 			   {"closed_by", __REC_SIDE_MAX, names__side}}},
-	[SERIES_STATE] = {"close_state", {{"state", STATE_CNT, state_name}}},
+	[SERIES_STATE] = {"close_state", {{"state", SF_STATES, state_name}}},
 	[SERIES_HALF_CLOSE] = {.name = "half_close"},
 	[SERIES_LIFE] = {"life", {LABEL_ROLE}},
-	[SERIES_OPENS] = {"opens", {LABEL_ROLE, {"outcome", OPEN_OUTCOME_CNT, names__outcome}}},
+	[SERIES_OPENS] = {"opens", {LABEL_ROLE, {"outcome", SF_OPEN_OUTCOMES, names__outcome}}},
 	[SERIES_CLOSES] = {"closes",
-			   {{"outcome", CLOSE_OUTCOME_CNT, names__outcome},
+			   {{"outcome", SF_CLOSE_OUTCOMES, names__outcome},
 			    {"closed_by", __REC_SIDE_MAX, names__side}}},
-	[SERIES_RETRANSMITS] = {"retransmits", {{"segment", SEG_CNT, segment_name}}},
+	[SERIES_RETRANSMITS] = {"retransmits", {{"segment", __SF_SEG_MAX, segment_name}}},
 	[SERIES_RESETS] = {"resets",
-			   {{"direction", DIR_CNT, direction_name}, {"reason", REASON_CNT, reason_name}}},
+			   {{"direction", __SF_DIR_MAX, direction_name},
+			    {"reason", SF_RST_REASONS, reason_name}}},
 };
+
+/* As the kernel side lays them out. */
+static const size_t first_slot[__SERIES_MAX + 1] = {
+	[SERIES_HANDSHAKE] = SF_SLOT_HANDSHAKE,
+	[SERIES_STAGE] = SF_SLOT_STAGE,
+	[SERIES_ACCEPT_WAIT] = SF_SLOT_ACCEPT_WAIT,
+	[SERIES_CLOSE] = SF_SLOT_CLOSE,
+	[SERIES_STATE] = SF_SLOT_STATE,
+	[SERIES_HALF_CLOSE] = SF_SLOT_HALF_CLOSE,
+	[SERIES_LIFE] = SF_SLOT_LIFE,
+	[SERIES_OPENS] = SF_SLOT_OPENS,
+	[SERIES_CLOSES] = SF_SLOT_CLOSES,
+	[SERIES_RETRANSMITS] = SF_SLOT_RETRANSMITS,
+	[SERIES_RESETS] = SF_SLOT_RESETS,
+	[__SERIES_MAX] = __SF_SLOT_MAX,
+};
+
+_Static_assert(SF_RST_REASONS == NAMES_RST_REASON_CNT + 1, "one for each word, and one for none");
 
 union slot {
 	struct hist *hist;
@@ -93,16 +103,17 @@ struct set {
 };
 
 struct series {
-	series_key_fn key_fn;
+	struct by by;
 	size_t max_sets;
 	size_t set_cnt;
-	struct set **sets; /* in order of first sight; the last place is for "other" */
+	struct set **sets; /* in order of first sight, "other" among them */
+	struct set *other; /* NULL: not needed yet */
 	uint32_t *index;   /* open addressing by hash of the key; position in sets + 1, 0: free */
 	size_t index_cap;  /* a power of two, at least twice the sets */
 	struct str key;	   /* of the record being added */
+	struct str other_key;
 	uint64_t folded;
 	uint64_t bounds;
-	size_t first_slot[__SERIES_MAX + 1];
 };
 
 const char *series__metric_name(enum series_metric metric)
@@ -116,22 +127,30 @@ static unsigned int value_cnt(unsigned int metric, unsigned int label)
 	return metrics[metric].label[label].name ? metrics[metric].label[label].cnt : 1;
 }
 
-int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_series)
+/* "other" for each field; it never is the key of what is not kept apart, which is one set. */
+static void append_other(struct series *s)
+{
+	static const char *const words[__BY_MAX] = {"other", "other", "other", "other",
+						    "other", "other", "other", "other"};
+
+	by__append_values(&s->by, words, &s->other_key);
+}
+
+int series__new(size_t max_sets, const struct by *by, struct series **ret_series)
 {
 	struct series *s = calloc(1, sizeof(*s));
-	unsigned int m;
 
 	if (!s)
 		return -ENOMEM;
-	s->key_fn = key_fn;
+	if (by)
+		s->by = *by;
+	append_other(s);
 	s->max_sets = max_sets ? max_sets : 1;
-	for (m = 0; m < __SERIES_MAX; m++)
-		s->first_slot[m + 1] = s->first_slot[m] + (size_t)value_cnt(m, 0) * value_cnt(m, 1);
 	for (s->index_cap = 16; s->index_cap < 2 * s->max_sets;)
 		s->index_cap *= 2;
 	s->sets = calloc(s->max_sets + 1, sizeof(struct set *));
 	s->index = calloc(s->index_cap, sizeof(*s->index));
-	if (!s->sets || !s->index) {
+	if (!s->sets || !s->index || str__error(&s->other_key)) {
 		series__free(s);
 		return -ENOMEM;
 	}
@@ -139,11 +158,11 @@ int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_serie
 	return 0;
 }
 
-static void free_set(const struct series *s, struct set *set)
+static void free_set(struct set *set)
 {
 	size_t i;
 
-	for (i = 0; i < s->first_slot[SERIES_OPENS]; i++)
+	for (i = 0; i < first_slot[SERIES_OPENS]; i++)
 		free(set->slots[i].hist);
 	free(set->key);
 	free(set);
@@ -154,8 +173,9 @@ void series__reset(struct series *s)
 	size_t i;
 
 	for (i = 0; i < s->set_cnt; i++)
-		free_set(s, s->sets[i]);
+		free_set(s->sets[i]);
 	s->set_cnt = 0;
+	s->other = NULL;
 	memset(s->index, 0, s->index_cap * sizeof(*s->index));
 	s->folded = 0;
 	s->bounds = 0;
@@ -170,6 +190,7 @@ void series__free(struct series *s)
 	free(s->sets);
 	free(s->index);
 	str__fini(&s->key);
+	str__fini(&s->other_key);
 	free(s);
 }
 
@@ -185,7 +206,7 @@ static uint32_t hash_key(const char *key)
 
 static struct set *add_set(struct series *s, const char *key, uint32_t hash, bool is_other)
 {
-	struct set *set = calloc(1, sizeof(*set) + s->first_slot[__SERIES_MAX] * sizeof(set->slots[0]));
+	struct set *set = calloc(1, sizeof(*set) + first_slot[__SERIES_MAX] * sizeof(set->slots[0]));
 
 	if (!set)
 		return NULL;
@@ -200,17 +221,22 @@ static struct set *add_set(struct series *s, const char *key, uint32_t hash, boo
 	return set;
 }
 
-/* The set of what finds no room is made when it is first needed, and so is always the last one. */
-static struct set *find_other(struct series *s)
+/* The set of what finds no room is made when it is first needed. */
+static struct set *get_other(struct series *s)
 {
-	s->folded++;
-	if (s->set_cnt > s->max_sets)
-		return s->sets[s->max_sets];
-	return add_set(s, "other", 0, true);
+	if (!s->other)
+		s->other = add_set(s, str__text(&s->other_key), 0, true);
+	return s->other;
 }
 
-/* NULL: out of memory. */
-static struct set *find_set(struct series *s, const char *key)
+/* A task may be called "other": two sets of one name would be told as one thing twice. */
+static bool is_other_key(const struct series *s, const char *key)
+{
+	return s->by.cnt && !strcmp(key, str__text(&s->other_key));
+}
+
+/* 0 and NULL where there is no room for a new one; -ENOMEM. */
+static int find_set(struct series *s, const char *key, struct set **ret_set)
 {
 	uint32_t hash = hash_key(key);
 	size_t i = hash & (s->index_cap - 1);
@@ -218,133 +244,162 @@ static struct set *find_set(struct series *s, const char *key)
 
 	for (; s->index[i]; i = (i + 1) & (s->index_cap - 1)) {
 		set = s->sets[s->index[i] - 1];
-		if (set->hash == hash && !strcmp(set->key, key))
-			return set;
+		if (set->hash == hash && !strcmp(set->key, key)) {
+			*ret_set = set;
+			return 0;
+		}
 	}
-	if (s->set_cnt >= s->max_sets)
-		return find_other(s);
-	set = add_set(s, key, hash, false);
-	if (set)
-		s->index[i] = (uint32_t)s->set_cnt;
-	return set;
-}
-
-static union slot *slot_of(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
-			   unsigned int b)
-{
-	return &set->slots[s->first_slot[metric] + (size_t)a * value_cnt(metric, 1) + b];
-}
-
-static void add_count(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
-		      unsigned int b, int64_t n)
-{
-	if (n > 0)
-		slot_of(s, set, metric, a, b)->count += (uint64_t)n;
-}
-
-static int add_sample(const struct series *s, struct set *set, enum series_metric metric, unsigned int a,
-		      unsigned int b, int64_t ns)
-{
-	union slot *slot = slot_of(s, set, metric, a, b);
-
-	if (ns == SF_ABSENT)
+	if (s->set_cnt - (s->other != NULL) >= s->max_sets) {
+		*ret_set = NULL;
 		return 0;
+	}
+	set = add_set(s, key, hash, false);
+	if (!set)
+		return -ENOMEM;
+	s->index[i] = (uint32_t)s->set_cnt;
+	*ret_set = set;
+	return 0;
+}
+
+static union slot *slot_of(struct set *set, enum series_metric metric, unsigned int a, unsigned int b)
+{
+	return &set->slots[first_slot[metric] + (size_t)a * value_cnt(metric, 1) + b];
+}
+
+/* The set of this key, or that of what finds no room. NULL: out of memory. */
+static struct set *get_set(struct series *s, const char *key, bool is_other)
+{
+	struct set *set = NULL;
+
+	if (!is_other && !is_other_key(s, key) && find_set(s, key, &set))
+		return NULL;
+	return set ? set : get_other(s);
+}
+
+static int add_hist_row(struct set *set, uint32_t row, const struct sf_row *r)
+{
+	union slot *slot = &set->slots[row / SF_HIST_ROWS];
+
 	if (!slot->hist)
 		slot->hist = calloc(1, sizeof(*slot->hist));
 	if (!slot->hist)
 		return -ENOMEM;
-	hist__record(slot->hist, (uint64_t)ns);
+	hist__add_row(slot->hist, row % SF_HIST_ROWS, r);
 	return 0;
 }
 
-static int add_dur(struct series *s, struct set *set, const struct record *rec, enum record_dur dur,
-		   enum series_metric metric, unsigned int a, unsigned int b)
+int series__add_row(struct series *s, const struct by_set *of, uint32_t row, const struct sf_row *r)
 {
-	if (rec->at_least & 1U << dur) {
-		s->bounds++;
-		return 0;
-	}
-	return add_sample(s, set, metric, a, b, rec->dur[dur]);
-}
-
-/* A reason is known for what this host sent; an attempt that died by a RST has no close record. */
-static void add_resets(const struct series *s, struct set *set, const struct record *rec)
-{
-	bool is_known = rec->rst_reason >= 0 && rec->rst_reason < NAMES_RST_REASON_CNT;
-
-	if (rec->flags & SF_F_RST_IN)
-		add_count(s, set, SERIES_RESETS, DIR_IN, 0, 1);
-	if (rec->flags & SF_F_RST_OUT)
-		add_count(s, set, SERIES_RESETS, DIR_OUT, is_known ? (unsigned int)rec->rst_reason + 1 : 0,
-			  1);
-}
-
-static int add_open(struct series *s, struct set *set, const struct record *rec)
-{
-	enum record_dur dur = rec->outcome == SF_OUT_ESTABLISHED ? REC_HANDSHAKE : REC_ATTEMPT;
-	unsigned int stage;
-	int err;
-
-	add_count(s, set, SERIES_OPENS, rec->role, rec->outcome, 1);
-	add_count(s, set, SERIES_RETRANSMITS, SEG_SYN, 0, rec->syn_retrans);
-	add_count(s, set, SERIES_RETRANSMITS, SEG_SYNACK, 0, rec->synack_retrans);
-	add_resets(s, set, rec);
-	err = add_dur(s, set, rec, dur, SERIES_HANDSHAKE, rec->role, rec->outcome);
-	if (!err)
-		err = add_dur(s, set, rec, REC_ACCEPT_WAIT, SERIES_ACCEPT_WAIT, 0, 0);
-	for (stage = SF_ST_CONNECT; !err && stage < STAGE_CNT; stage++) {
-		int64_t begin = rec->stage_ns[stage], end = rec->stage_ns[stage + 1];
-
-		if (stage == SF_ST_CONNECT && rec->dur[REC_PORT_SEARCH] == SF_ABSENT)
-			continue; /* syn is connect's stamp, not its own */
-		if (begin != SF_ABSENT && end >= begin && !(rec->flags & SF_F_LATE))
-			err = add_sample(s, set, SERIES_STAGE, rec->role, stage, end - begin);
-	}
-	return err;
-}
-
-static int add_close(struct series *s, struct set *set, const struct record *rec)
-{
-	unsigned int dur;
-	int err;
-
-	add_count(s, set, SERIES_CLOSES, rec->outcome, rec->closed_by, 1);
-	add_count(s, set, SERIES_RETRANSMITS, SEG_FIN, 0, rec->fin_retrans);
-	add_resets(s, set, rec);
-	err = add_dur(s, set, rec, REC_CLOSE, SERIES_CLOSE, rec->outcome, rec->closed_by);
-	if (!err)
-		err = add_dur(s, set, rec, REC_HALF_CLOSE, SERIES_HALF_CLOSE, 0, 0);
-	if (!err)
-		err = add_dur(s, set, rec, REC_LIFE, SERIES_LIFE, rec->role, 0);
-	for (dur = REC_FIN_WAIT1; !err && dur <= REC_LAST_ACK; dur++)
-		err = add_dur(s, set, rec, dur, SERIES_STATE, dur - REC_FIN_WAIT1, 0);
-	return err;
-}
-
-int series__add(struct series *s, const struct record *rec)
-{
+	uint32_t counter = SF_FIRST_COUNTER + (row - SF_FIRST_COUNTER * SF_HIST_ROWS) * SF_ROW_CNT;
 	struct set *set;
 
 	str__reset(&s->key);
-	if (s->key_fn)
-		s->key_fn(rec, &s->key);
+	if (of)
+		by__append_key(&s->by, of, &s->key);
 	if (str__error(&s->key))
 		return -ENOMEM;
-	set = find_set(s, str__text(&s->key));
+	set = get_set(s, str__text(&s->key), !of && s->by.cnt);
 	if (!set)
 		return -ENOMEM;
-	switch (rec->type) {
-	case SF_EV_OPEN:
-		return add_open(s, set, rec);
-	case SF_EV_ACCEPT:
-		return add_dur(s, set, rec, REC_ACCEPT_WAIT, SERIES_ACCEPT_WAIT, 0, 0);
-	case SF_EV_CLOSE:
-		return add_close(s, set, rec);
-	case SF_EV_GONE:
-		return add_dur(s, set, rec, REC_TIME_WAIT, SERIES_STATE, REC_TIME_WAIT - REC_FIN_WAIT1, 0);
-	default:
-		return 0;
+	if (row < SF_FIRST_COUNTER * SF_HIST_ROWS)
+		return add_hist_row(set, row, r);
+	for (uint32_t i = 0; i < SF_ROW_CNT && counter + i < __SF_SLOT_MAX; i++)
+		set->slots[counter + i].count += r->counts[i];
+	return 0;
+}
+
+const struct by *series__by(const struct series *s)
+{
+	return &s->by;
+}
+
+int series__find_metric(const char *name, enum series_metric *ret_metric)
+{
+	for (unsigned int m = 0; m < __SERIES_MAX; m++) {
+		if (!strcmp(metrics[m].name, name)) {
+			*ret_metric = m;
+			return 0;
+		}
 	}
+	return -EINVAL;
+}
+
+const char *series__label_name(enum series_metric metric, unsigned int label)
+{
+	return metrics[metric].label[label].name;
+}
+
+/* The number of a label's value; "unknown" stands for those without a word. */
+static int find_value(const struct label *l, const char *word, unsigned int *ret_value)
+{
+	*ret_value = 0;
+	for (unsigned int v = 0; l->name && v < l->cnt; v++) {
+		const char *have = l->value_fn(v);
+
+		if (!strcmp(have ? have : "unknown", word)) {
+			*ret_value = v;
+			return 0;
+		}
+	}
+	return l->name ? -EINVAL : 0;
+}
+
+static int merge_hist(union slot *slot, const struct hist *from)
+{
+	uint64_t sum;
+
+	if (slot->hist && (__builtin_add_overflow(slot->hist->count, from->count, &sum) ||
+			   __builtin_add_overflow(slot->hist->sum_ns, from->sum_ns, &sum)))
+		return -EOVERFLOW;
+	if (!slot->hist)
+		slot->hist = calloc(1, sizeof(*slot->hist));
+	if (!slot->hist)
+		return -ENOMEM;
+	hist__merge(slot->hist, from);
+	return 0;
+}
+
+static int merge_count(union slot *slot, uint64_t count)
+{
+	uint64_t sum;
+
+	if (__builtin_add_overflow(slot->count, count, &sum))
+		return -EOVERFLOW;
+	slot->count = sum;
+	return 0;
+}
+
+int series__put(struct series *s, const struct series_item *item)
+{
+	const struct label *label = metrics[item->metric].label;
+	bool is_other = item->is_other || is_other_key(s, item->key);
+	struct set *set = NULL;
+	union slot *slot;
+	unsigned int a, b;
+
+	if (find_value(&label[0], item->label[0].value, &a) ||
+	    find_value(&label[1], item->label[1].value, &b))
+		return -EINVAL;
+	if (is_other)
+		set = get_other(s);
+	else if (find_set(s, item->key, &set))
+		return -ENOMEM;
+	if (!set)
+		return is_other ? -ENOMEM : -E2BIG;
+	slot = slot_of(set, item->metric, a, b);
+	return item->hist ? merge_hist(slot, item->hist) : merge_count(slot, item->count);
+}
+
+int series__put_totals(struct series *s, uint64_t folded, uint64_t bounds)
+{
+	uint64_t folded_sum, bounds_sum;
+
+	if (__builtin_add_overflow(s->folded, folded, &folded_sum) ||
+	    __builtin_add_overflow(s->bounds, bounds, &bounds_sum))
+		return -EOVERFLOW;
+	s->folded = folded_sum;
+	s->bounds = bounds_sum;
+	return 0;
 }
 
 uint64_t series__folded(const struct series *s)
@@ -366,15 +421,14 @@ static void describe_label(struct series_item *item, unsigned int label, unsigne
 	item->label[label].value = l->name && !word ? "unknown" : word;
 }
 
-static void describe_slot(const struct series *s, const struct set *set, size_t slot,
-			  struct series_item *ret_item)
+static void describe_slot(const struct set *set, size_t slot, struct series_item *ret_item)
 {
 	unsigned int metric = 0;
 	size_t at;
 
-	while (slot >= s->first_slot[metric + 1])
+	while (slot >= first_slot[metric + 1])
 		metric++;
-	at = slot - s->first_slot[metric];
+	at = slot - first_slot[metric];
 	*ret_item = (struct series_item){.key = set->key, .is_other = set->is_other, .metric = metric};
 	describe_label(ret_item, 0, (unsigned int)(at / value_cnt(metric, 1)));
 	describe_label(ret_item, 1, (unsigned int)(at % value_cnt(metric, 1)));
@@ -386,21 +440,36 @@ static void describe_slot(const struct series *s, const struct set *set, size_t 
 	}
 }
 
-bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item)
+/* The next used slot in begin ... end - 1 of any set. */
+static bool next_in(const struct series *s, size_t begin, size_t end, struct series_iter *it,
+		    struct series_item *ret_item)
 {
 	for (; it->set < s->set_cnt; it->set++, it->slot = 0) {
 		const struct set *set = s->sets[it->set];
 
-		while (it->slot < s->first_slot[__SERIES_MAX]) {
+		if (it->slot < begin)
+			it->slot = begin;
+		while (it->slot < end) {
 			size_t slot = it->slot++;
-			bool is_used = slot < s->first_slot[SERIES_OPENS] ? set->slots[slot].hist != NULL
-									  : set->slots[slot].count != 0;
+			bool is_used = slot < first_slot[SERIES_OPENS] ? set->slots[slot].hist != NULL
+								       : set->slots[slot].count != 0;
 
 			if (is_used) {
-				describe_slot(s, set, slot, ret_item);
+				describe_slot(set, slot, ret_item);
 				return true;
 			}
 		}
 	}
 	return false;
+}
+
+bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item)
+{
+	return next_in(s, 0, first_slot[__SERIES_MAX], it, ret_item);
+}
+
+bool series__next_of(const struct series *s, enum series_metric metric, struct series_iter *it,
+		     struct series_item *ret_item)
+{
+	return next_in(s, first_slot[metric], first_slot[metric + 1], it, ret_item);
 }

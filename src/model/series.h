@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What `hist` shows and `export` serves: histograms and counters of records, in sets, one set for each
+ * What `hist` shows and `export` serves: histograms and counters, in sets, one set for each
  * value of a key (--by). Sets are bounded in number; what finds no room is added to the set "other".
  * Lower bounds (`late` connections, blind TIME_WAIT) are no measurements: counted, kept out of histograms.
  */
@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/str.h"
+#include "model/by.h"
 #include "model/hist.h"
-#include "model/record.h"
+#include "slots.h"
 
 enum series_metric {
 	SERIES_HANDSHAKE,   /* role, outcome: success and failure never share a histogram */
@@ -33,17 +33,18 @@ enum series_metric {
 
 struct series;
 
-/* Append the key of a record to `key`; called with it empty. */
-typedef void (*series_key_fn)(const struct record *rec, struct str *key);
-
-/* At most `max_sets` sets (at least 1) besides "other". With key_fn NULL all records share the set "". */
-int series__new(size_t max_sets, series_key_fn key_fn, struct series **ret_series);
+/* At most `max_sets` sets (at least 1) besides "other". With `by` NULL all records share the set "". */
+int series__new(size_t max_sets, const struct by *by, struct series **ret_series);
+const struct by *series__by(const struct series *s);
 void series__free(struct series *s);
 /* Forget all sets and counts. */
 void series__reset(struct series *s);
 
-/* 0 or -ENOMEM, then the record is not, or not completely, counted. */
-int series__add(struct series *s, const struct record *rec);
+/*
+ * Add a row of the kernel side's sums (slots.h) to the set of this key; NULL: to the one set without --by, and with it to
+ * "other", where a set that finds no room goes too. 0 or -ENOMEM.
+ */
+int series__add_row(struct series *s, const struct by_set *set, uint32_t row, const struct sf_row *r);
 
 /* Records whose key found no room. */
 uint64_t series__folded(const struct series *s);
@@ -52,8 +53,8 @@ uint64_t series__bounds(const struct series *s);
 
 /* One non-empty histogram or counter. All pointers are borrowed until the series changes. */
 struct series_item {
-	const char *key; /* the set */
-	bool is_other;	 /* the set of what found no room; `key` is "other" */
+	const char *key; /* the set, as by__append_key() */
+	bool is_other;	 /* the set of what found no room; each value of `key` is "other" */
 	enum series_metric metric;
 	struct {
 		const char *name;  /* NULL: no such label */
@@ -63,6 +64,18 @@ struct series_item {
 	uint64_t count;		 /* of the counter, or samples of the histogram */
 };
 
+/* A metric by its name, and the name of its label 0 or 1 (NULL: none). 0 or -EINVAL. */
+int series__find_metric(const char *name, enum series_metric *ret_metric);
+const char *series__label_name(enum series_metric metric, unsigned int label);
+
+/*
+ * Add what another series has counted: of an item the key, is_other, metric, the labels' values, and hist or
+ * count. 0; -EINVAL no such value of a label; -E2BIG no room for a set; -EOVERFLOW too large; -ENOMEM.
+ * Nothing is added then.
+ */
+int series__put(struct series *s, const struct series_item *item);
+int series__put_totals(struct series *s, uint64_t folded, uint64_t bounds);
+
 /* Zero-initialised stands before the first item. */
 struct series_iter {
 	size_t set;
@@ -71,6 +84,9 @@ struct series_iter {
 
 /* The next non-empty item, set by set in order of first sight, metrics in order of their enum. */
 bool series__next(const struct series *s, struct series_iter *it, struct series_item *ret_item);
+/* The same, of one metric alone. */
+bool series__next_of(const struct series *s, enum series_metric metric, struct series_iter *it,
+		     struct series_item *ret_item);
 
 /* "handshake", "accept_wait", ... */
 const char *series__metric_name(enum series_metric metric);

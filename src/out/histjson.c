@@ -6,12 +6,34 @@
 #include "base/json.h"
 #include "model/names.h"
 #include "out/impl.h"
+#include "out/interval.h"
 
-static void put_head(struct json *j, const struct series_item *item)
+/* "comm=curl rport=443" for people, and as an object for programs. */
+static void put_key(struct json *j, const struct by *by, const struct series_item *item)
+{
+	struct str value = {0};
+
+	out__append_key(&value, by, item->key);
+	json__key_string(j, "key", str__text(&value));
+	json__key(j, "by");
+	json__begin_object(j);
+	for (unsigned int i = 0; i < by->cnt; i++) {
+		struct by_value v = by__value(item->key, i);
+
+		str__reset(&value);
+		str__append_bytes(&value, v.at, v.len);
+		json__key_string(j, by__name(by->fields[i]), str__text(&value));
+	}
+	json__end_object(j);
+	j->out->failed |= value.failed;
+	str__fini(&value);
+}
+
+static void put_head(struct json *j, const struct by *by, const struct series_item *item)
 {
 	unsigned int i;
 
-	json__key_string(j, "key", item->key);
+	put_key(j, by, item);
 	json__key_bool(j, "other", item->is_other);
 	json__key_string(j, "metric", series__metric_name(item->metric));
 	json__key(j, "labels");
@@ -42,12 +64,12 @@ static void put_buckets(struct json *j, const struct hist *h)
 	json__end_array(j);
 }
 
-static void put_hist(struct json *j, const struct series_item *item)
+static void put_hist(struct json *j, const struct by *by, const struct series_item *item)
 {
 	const struct hist *h = item->hist;
 
 	json__begin_object(j);
-	put_head(j, item);
+	put_head(j, by, item);
 	json__key_u64(j, "sum_ns", h->sum_ns);
 	json__key_u64(j, "min_ns", h->min_ns);
 	json__key_u64(j, "max_ns", h->max_ns);
@@ -59,10 +81,10 @@ static void put_hist(struct json *j, const struct series_item *item)
 	json__end_object(j);
 }
 
-static void put_counter(struct json *j, const struct series_item *item)
+static void put_counter(struct json *j, const struct by *by, const struct series_item *item)
 {
 	json__begin_object(j);
-	put_head(j, item);
+	put_head(j, by, item);
 	json__end_object(j);
 }
 
@@ -78,9 +100,9 @@ static void put_items(struct json *j, const struct series *s, const char *key, b
 		if (SERIES_IS_HIST(item.metric) != hists)
 			continue;
 		if (hists)
-			put_hist(j, &item);
+			put_hist(j, series__by(s), &item);
 		else
-			put_counter(j, &item);
+			put_counter(j, series__by(s), &item);
 	}
 	json__end_array(j);
 }
@@ -121,36 +143,50 @@ static void put_census(struct json *j, struct census *census)
 	json__end_array(j);
 }
 
-static void render_json(struct interval_out *io, uint64_t end_ns)
+static void put_fields(struct json *j, const struct by *by)
+{
+	json__key(j, "by");
+	json__begin_array(j);
+	for (unsigned int i = 0; i < by->cnt; i++)
+		json__string(j, by__name(by->fields[i]));
+	json__end_array(j);
+}
+
+static void put_lost(struct json *j, const struct report *r)
+{
+	json__key(j, "lost");
+	json__begin_object(j);
+	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
+		json__key_u64(j, names__lost(i), r->lost[i]);
+	json__end_object(j);
+}
+
+void report__write_json(struct str *s, const struct report *r)
 {
 	char time[CLOCK_RFC3339_SZ];
 	struct json j;
-	unsigned int i;
 
-	json__init(&j, &io->out.text);
+	json__init(&j, s);
 	json__begin_object(&j);
 	json__key_u64(&j, "v", 1);
 	json__key_string(&j, "type", "hist");
-	json__key_string(&j, "time", clock__rfc3339(clock__real_ns(io->out.clk, end_ns), time));
-	json__key_u64(&j, "mono_ns", end_ns);
-	json__key_u64(&j, "interval_ns", end_ns > io->begin_ns ? end_ns - io->begin_ns : 0);
-	put_items(&j, io->series, "histograms", true);
-	put_items(&j, io->series, "counters", false);
-	if (io->census)
-		put_census(&j, io->census);
-	json__key_u64(&j, "lower_bounds", series__bounds(io->series));
-	json__key_u64(&j, "folded", series__folded(io->series));
-	json__key(&j, "lost");
-	json__begin_object(&j);
-	for (i = 0; i < __SF_LOST_MAX; i++)
-		json__key_u64(&j, names__lost(i), io->lost[i]);
+	json__key_string(&j, "time", clock__rfc3339(r->end_ns, time));
+	json__key_nonzero(&j, "mono_ns", r->mono_ns);
+	json__key_u64(&j, "interval_ns", r->interval_ns);
+	put_fields(&j, series__by(r->series));
+	put_items(&j, r->series, "histograms", true);
+	put_items(&j, r->series, "counters", false);
+	if (r->census)
+		put_census(&j, r->census);
+	json__key_u64(&j, "lower_bounds", series__bounds(r->series));
+	json__key_u64(&j, "folded", series__folded(r->series));
+	put_lost(&j, r);
 	json__end_object(&j);
-	json__end_object(&j);
-	str__append_char(&io->out.text, '\n', 1);
+	str__append_char(s, '\n', 1);
 }
 
-int out__new_histjson(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      struct out **ret_out)
+int out__new_histjson(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
+		      const struct by *by, struct out **ret_out)
 {
-	return interval_out__new(fd, clk, max_sets, key_fn, render_json, ret_out);
+	return interval_out__new(fd, clk, source, max_sets, by, report__write_json, ret_out);
 }

@@ -5,6 +5,7 @@
 
 #include "model/names.h"
 #include "out/impl.h"
+#include "out/interval.h"
 
 #define ROWS_MAX   20
 #define BAR_WIDTH  40
@@ -86,20 +87,22 @@ static void put_row(struct str *s, const struct row *row, uint64_t most)
 	str__append(s, "|\n");
 }
 
-static void put_title(struct str *s, const struct series_item *item)
+static void put_title(struct str *s, const struct by *by, const struct series_item *item)
 {
+	struct str key = {0};
 	unsigned int i;
 
-	if (item->key[0]) {
-		str__append_safe(s, item->key, strlen(item->key), false);
-		str__append(s, ": ");
-	}
+	out__append_key(&key, by, item->key);
+	str__append_safe(s, str__text(&key), key.len, false);
+	str__append(s, by->cnt ? ": " : "");
+	s->failed |= key.failed;
+	str__fini(&key);
 	str__append(s, series__metric_name(item->metric));
 	for (i = 0; i < 2 && item->label[i].name; i++)
 		str__appendf(s, " %s=%s", item->label[i].name, item->label[i].value);
 }
 
-static void put_hist(struct str *s, const struct series_item *item)
+static void put_hist(struct str *s, const struct by *by, const struct series_item *item)
 {
 	static const struct {
 		const char *name;
@@ -112,7 +115,7 @@ static void put_hist(struct str *s, const struct series_item *item)
 	for (i = 0; i < cnt; i++)
 		most = rows[i].count > most ? rows[i].count : most;
 	str__append_char(s, '\n', 1);
-	put_title(s, item);
+	put_title(s, by, item);
 	str__append_char(s, '\n', 1);
 	for (i = 0; i < cnt; i++)
 		put_row(s, &rows[i], most);
@@ -126,19 +129,19 @@ static void put_hist(struct str *s, const struct series_item *item)
 	str__append_char(s, '\n', 1);
 }
 
-static void put_lost(struct str *s, const struct interval_out *io)
+static void put_lost(struct str *s, const struct report *r)
 {
 	unsigned int i;
 
 	for (i = 0; i < __SF_LOST_MAX; i++) {
-		if (io->lost[i])
-			str__appendf(s, "lost: %" PRIu64 " %s\n", io->lost[i], names__lost(i));
+		if (r->lost[i])
+			str__appendf(s, "lost: %" PRIu64 " %s\n", r->lost[i], names__lost(i));
 	}
-	if (series__bounds(io->series))
+	if (series__bounds(r->series))
 		str__appendf(s, "left out: %" PRIu64 " durations known only as lower bounds\n",
-			     series__bounds(io->series));
-	if (series__folded(io->series))
-		str__appendf(s, "added to 'other': %" PRIu64 " records\n", series__folded(io->series));
+			     series__bounds(r->series));
+	if (series__folded(r->series))
+		str__appendf(s, "added to 'other': %" PRIu64 " records\n", series__folded(r->series));
 }
 
 static void put_group(struct str *s, const struct census_group *g)
@@ -167,7 +170,7 @@ static void put_census(struct str *s, struct census *census)
 	for (state = 0; state < CENSUS_STATES; state++)
 		if (census__count(census, state))
 			str__appendf(s, " %" PRIu64 " %s", census__count(census, state), names__state(state));
-	str__append_char(s, '\n', 1);
+	str__append(s, census__is_empty(census) ? " none\n" : "\n");
 	groups = census__groups(census, &cnt);
 	for (i = 0; i < cnt && i < GROUPS_MAX; i++)
 		put_group(s, &groups[i]);
@@ -175,41 +178,49 @@ static void put_census(struct str *s, struct census *census)
 		str__appendf(s, "  and %zu owners more\n", cnt - GROUPS_MAX);
 }
 
-static void render_text(struct interval_out *io, uint64_t end_ns)
+static void put_counters(struct str *s, const struct series *series)
 {
-	struct str *s = &io->out.text;
+	struct series_iter it = {0};
+	struct series_item item;
+	bool is_first = true;
+
+	while (series__next(series, &it, &item)) {
+		if (SERIES_IS_HIST(item.metric))
+			continue;
+		if (is_first)
+			str__append_char(s, '\n', 1);
+		is_first = false;
+		put_title(s, series__by(series), &item);
+		str__appendf(s, " %" PRIu64 "\n", item.count);
+	}
+}
+
+void report__write_text(struct str *s, const struct report *r)
+{
 	struct series_iter it = {0};
 	struct series_item item;
 	char time[CLOCK_RFC3339_SZ];
-	bool has_counter = false, is_empty = true;
+	bool is_empty = true;
 
-	str__appendf(s, "--- %.19sZ, ", clock__rfc3339(clock__real_ns(io->out.clk, end_ns), time));
-	str__append_duration(s, end_ns > io->begin_ns ? end_ns - io->begin_ns : 0);
+	str__appendf(s, "--- %.19sZ, ", clock__rfc3339(r->end_ns, time));
+	str__append_duration(s, r->interval_ns);
 	str__append_char(s, '\n', 1);
-	while (series__next(io->series, &it, &item)) {
+	while (series__next(r->series, &it, &item)) {
 		if (SERIES_IS_HIST(item.metric))
-			put_hist(s, &item);
+			put_hist(s, series__by(r->series), &item);
 		is_empty = false;
 	}
 	if (is_empty)
 		str__append(s, "no connection opened or closed\n");
-	for (it = (struct series_iter){0}; series__next(io->series, &it, &item);) {
-		if (SERIES_IS_HIST(item.metric))
-			continue;
-		if (!has_counter)
-			str__append_char(s, '\n', 1);
-		has_counter = true;
-		put_title(s, &item);
-		str__appendf(s, " %" PRIu64 "\n", item.count);
-	}
-	if (io->census)
-		put_census(s, io->census);
-	put_lost(s, io);
+	put_counters(s, r->series);
+	if (r->census)
+		put_census(s, r->census);
+	put_lost(s, r);
 	str__append_char(s, '\n', 1);
 }
 
-int out__new_histtext(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      struct out **ret_out)
+int out__new_histtext(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
+		      const struct by *by, struct out **ret_out)
 {
-	return interval_out__new(fd, clk, max_sets, key_fn, render_text, ret_out);
+	return interval_out__new(fd, clk, source, max_sets, by, report__write_text, ret_out);
 }

@@ -5,13 +5,13 @@
 
 #include "base/str.h"
 #include "out/out.h"
+#include "out/report.h"
 
-/* All append to out->text; record and tick return 0 or -errno. `census`, `tick` and `fini` may be NULL. */
+/* All append to out->text; record and tick return 0 or -errno. Those with no use for it leave it NULL. */
 struct out_ops {
 	int (*record)(struct out *o, const struct record *rec);
 	void (*lost)(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
-	void (*census)(struct out *o, struct census *census);
-	void (*tick)(struct out *o, uint64_t mono_ns);
+	int (*tick)(struct out *o, uint64_t mono_ns);
 	void (*fini)(struct out *o);
 };
 
@@ -24,18 +24,8 @@ struct out {
 	int err; /* the write that failed */
 };
 
-/* The head of a form that shows a series once an interval. */
-struct interval_out {
-	struct out out;
-	struct series *series;
-	struct census *census;	      /* borrowed; NULL: nobody took one */
-	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
-	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
-	void (*render)(struct interval_out *io, uint64_t end_ns);
-};
-
-int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out);
+/* "comm=curl rport=443"; nothing where `by` is empty. */
+void out__append_key(struct str *s, const struct by *by, const char *key);
 
 #define OUT_WORD_SZ 24
 

@@ -1,69 +1,77 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The forms that collect records in a series and show it once an interval. */
+/* What the source's sums grew by, once an interval. */
+#include "out/interval.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "out/impl.h"
+#include "out/view.h"
+
+struct interval_out {
+	struct out out;
+	struct view view;
+	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
+	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
+	void (*render)(struct str *s, const struct report *r);
+};
 
 static struct interval_out *to_interval(struct out *o)
 {
 	return (struct interval_out *)o;
 }
 
-static int collect_record(struct out *o, const struct record *rec)
-{
-	return series__add(to_interval(o)->series, rec);
-}
-
 static void collect_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
 {
-	unsigned int i;
-
 	(void)mono_ns;
-	for (i = 0; i < __SF_LOST_MAX; i++)
+	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
 		to_interval(o)->lost[i] += delta[i];
 }
 
-static void take_census(struct out *o, struct census *census)
-{
-	to_interval(o)->census = census;
-}
-
-static void end_interval(struct out *o, uint64_t mono_ns)
+static int end_interval(struct out *o, uint64_t mono_ns)
 {
 	struct interval_out *io = to_interval(o);
+	struct report r = {.series = io->view.series,
+			   .census = io->view.census,
+			   .end_ns = clock__real_ns(o->clk, mono_ns),
+			   .mono_ns = mono_ns,
+			   .interval_ns = mono_ns > io->begin_ns ? mono_ns - io->begin_ns : 0};
+	int err = view__read_new(&io->view);
 
-	io->render(io, mono_ns);
-	series__reset(io->series);
-	io->census = NULL;
+	if (!err)
+		err = view__read_alive(&io->view);
+	if (err)
+		return err;
+	memcpy(r.lost, io->lost, sizeof(r.lost));
+	io->render(&o->text, &r);
 	memset(io->lost, 0, sizeof(io->lost));
 	io->begin_ns = mono_ns;
+	return 0;
 }
 
 static void fini_interval(struct out *o)
 {
-	series__free(to_interval(o)->series);
+	view__fini(&to_interval(o)->view);
 }
 
-int interval_out__new(int fd, const struct clock *clk, size_t max_sets, series_key_fn key_fn,
-		      void (*render)(struct interval_out *io, uint64_t end_ns), struct out **ret_out)
+int interval_out__new(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
+		      const struct by *by, void (*render)(struct str *s, const struct report *r),
+		      struct out **ret_out)
 {
-	static const struct out_ops ops = {collect_record, collect_lost, take_census, end_interval,
-					   fini_interval};
+	static const struct out_ops ops = {.lost = collect_lost, .tick = end_interval, .fini = fini_interval};
 	struct interval_out *io = calloc(1, sizeof(*io));
 	int err;
 
 	if (!io)
 		return -ENOMEM;
-	err = series__new(max_sets, key_fn, &io->series);
-	if (err) {
-		free(io);
-		return err;
-	}
 	io->out = (struct out){.ops = &ops, .clk = clk, .fd = fd};
 	io->begin_ns = clock__mono_ns();
 	io->render = render;
-	*ret_out = &io->out;
-	return 0;
+	err = view__init(&io->view, source, max_sets, by);
+	if (err)
+		out__free(&io->out);
+	else
+		*ret_out = &io->out;
+	return err;
 }

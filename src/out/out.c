@@ -25,7 +25,7 @@ int out__record(struct out *o, const struct record *rec)
 {
 	int err = o->err;
 
-	if (!err)
+	if (!err && o->ops->record)
 		err = o->ops->record(o, rec);
 	return err ? err : flush_if_full(o);
 }
@@ -42,22 +42,11 @@ int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MA
 	return flush_if_full(o);
 }
 
-bool out__wants_census(const struct out *o)
-{
-	return o->ops->census;
-}
-
-void out__census(struct out *o, struct census *census)
-{
-	if (o->ops->census)
-		o->ops->census(o, census);
-}
-
 int out__tick(struct out *o, uint64_t mono_ns)
 {
-	if (!o->err && o->ops->tick)
-		o->ops->tick(o, mono_ns);
-	return out__flush(o);
+	int err = !o->err && o->ops->tick ? o->ops->tick(o, mono_ns) : 0;
+
+	return err ? err : out__flush(o);
 }
 
 void out__free(struct out *o)
@@ -68,6 +57,16 @@ void out__free(struct out *o)
 		o->ops->fini(o);
 	str__fini(&o->text);
 	free(o);
+}
+
+void out__append_key(struct str *s, const struct by *by, const char *key)
+{
+	for (unsigned int i = 0; i < by->cnt; i++) {
+		struct by_value value = by__value(key, i);
+
+		str__appendf(s, "%s%s=", i ? " " : "", by__name(by->fields[i]));
+		str__append_bytes(s, value.at, value.len);
+	}
 }
 
 static const char *word_or_number(const char *word, const char *kind, int value, char buf[OUT_WORD_SZ])

@@ -6,8 +6,6 @@ Loopback and veth, IPv4 and IPv6, both roles. Prints a table and puts it into do
 Exit 1 when the handshake's median error is above 50 us or its 99th percentile above 500 us.
 """
 import argparse
-import datetime
-import os
 import re
 import statistics
 import sys
@@ -22,15 +20,10 @@ from expect import pair_up, quantile  # noqa: E402
 from netns import Netns, Pair  # noqa: E402
 from process import Process  # noqa: E402
 from tracer import Trace  # noqa: E402
+import page  # noqa: E402
 import settings  # noqa: E402
 
 MEDIAN_LIMIT_US, P99_LIMIT_US = 50, 500
-BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
-HEADING = """# What synfin costs, and how exact it is
-
-Every figure here was written by the command that measured it.
-
-"""
 
 
 def wire_times(flow, role):
@@ -98,19 +91,6 @@ def report(results, count):
     return lines, good
 
 
-def publish(lines):
-    """Replaces what stands between the markers, or appends both to the page."""
-    page = ROOT / "docs" / "COST.md"
-    text = page.read_text(encoding="utf-8") if page.exists() else HEADING
-    block = "\n".join([BEGIN, *lines, END])
-    if BEGIN in text:
-        text = re.sub(f"{BEGIN}.*{END}", lambda _: block, text, flags=re.DOTALL)
-    else:
-        text = f"{text.rstrip()}\n\n## Accuracy\n\n{block}\n"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(text, encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="connections of each run")
@@ -126,8 +106,9 @@ def main():
                            "veth IPv6": (veth.client, veth.server, veth.server6)}.items():
             results[path], tier = measure(*args, count, stack)
     table, good = report(results, count)
-    publish([f"Kernel {os.uname().release}, {os.cpu_count()} cores, {datetime.date.today()}, tier {tier}: difference "
-             "between synfin's times and those of the packets (`make accuracy`).", "", *table])
+    page.publish("accuracy", "Accuracy", [
+        f"{page.machine_line()}, tier {tier}: difference between synfin's times and those of the packets "
+        "(`make accuracy`).", "", *table])
     print("\n".join(table))
     if not good:
         print(f"accuracy: a handshake error is above {MEDIAN_LIMIT_US} us (median) or {P99_LIMIT_US} us (p99)",

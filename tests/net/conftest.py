@@ -19,7 +19,7 @@ from wire import Wire  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "once_per_kernel: the same on every tier")
-    config.addinivalue_line("markers", "native: the same on every kernel, and long")
+    config.addinivalue_line("markers", "native: not in a guest: the same on every kernel, or too slow there")
 
 
 def pytest_report_header():
@@ -27,17 +27,22 @@ def pytest_report_header():
 
 
 # What does not depend on how the kernel is watched runs once for a kernel, on its best tier.
-ONCE_PER_KERNEL = ("test_cli.py", "test_harness.py")
+ONCE_PER_KERNEL = ("test_filters.py", "test_harness.py", "test_warm_start.py")
+# What does not depend on the kernel at all.
+NATIVE = ("test_cli.py", "test_contrib.py", "test_export.py", "test_merge.py")
+
+
+def is_left_out(item):
+    if not settings.VM:
+        return False
+    again = settings.TIER not in (None, "full") and (item.path.name in ONCE_PER_KERNEL or
+                                                     item.get_closest_marker("once_per_kernel"))
+    return again or item.path.name in NATIVE or item.get_closest_marker("native")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not settings.VM:
-        return
-    again = [item for item in items if item.get_closest_marker("native")]
-    if settings.TIER not in (None, "full"):
-        again += [item for item in items if item.path.name in ONCE_PER_KERNEL or item.get_closest_marker("once_per_kernel")]
-    config.hook.pytest_deselected(items=again)
-    items[:] = [item for item in items if item not in again]
+    config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
+    items[:] = [item for item in items if not is_left_out(item)]
 
 
 @pytest.fixture(scope="session", autouse=True)

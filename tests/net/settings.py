@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SYNFIN = os.environ.get("SYNFIN", str(ROOT / "build" / "synfin"))
 PEER = os.environ.get("PEER", str(ROOT / "build" / "tests" / "peer"))
+CHURNER = os.environ.get("LOAD", str(ROOT / "build" / "tests" / "load"))
 TIER = os.environ.get("SYNFIN_TIER")
 VM = os.environ.get("VM_KERNEL")
 

@@ -464,7 +464,7 @@ def test_exact_set_of_each_tier(table, batch):
     run_at_once(table, only_possible(table, batch))
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 @pytest.mark.parametrize("batch", as_params({name: (one,) for name, one in ALONE.items() if name not in BY_OWNER}))
 def test_exact_set(table, batch):
     run_at_once(table, only_possible(table, batch))
@@ -508,6 +508,7 @@ def start_all(trace, filters, *args):
     return tracers
 
 
+@pytest.mark.native
 def test_listener_older_than_the_tracer(table, home, server, trace):
     """Nobody accepts while it is traced; whose listener it is, is found among the files of the tasks."""
     server.do("listen", key="listener", addr="127.0.0.1", port=6001)
@@ -521,6 +522,7 @@ def test_listener_older_than_the_tracer(table, home, server, trace):
             assert not table.cgroup or conn.open["owner"]["cgroup_id"] == os.stat(table.cgroup).st_ino
 
 
+@pytest.mark.native
 def test_connection_older_than_the_tracer(table, home, server, trace):
     """Found open: each filter takes it and its other end apart, and `--alive` takes what trace takes."""
     server.do("listen", key="listener", addr="127.0.0.1", port=6004)
@@ -549,6 +551,7 @@ def test_connection_older_than_the_tracer(table, home, server, trace):
         assert all(record["owner"]["source"] == "iterator" and "late" in record["flags"] for record in told), told
 
 
+@pytest.mark.native
 def test_records_of_an_older_connection(netns, trace):
     """What was over before the tracer came is taken for what it was, and a length that nobody knows for none."""
     cases = {(): ["accept", "close"], ("--failed",): [], ("--outcome", "established"): ["accept"], ("--outcome", "fin"): ["close"],
@@ -567,6 +570,7 @@ def test_records_of_an_older_connection(netns, trace):
         assert f" {found} found open, 0 failed, {found} closed, 0 alive;" in tracer.process.stderr, tracer.process.stderr
 
 
+@pytest.mark.native
 def test_time_wait_older_than_the_tracer(netns, trace):
     """Its `gone` goes with a `close` that was `fin`, of a length that nobody knows."""
     cases = {(): 1, ("--outcome", "fin"): 1, ("--failed",): 0, ("--min-close", "1ns"): 0, ("--laddr", "127.0.0.1"): 1,

@@ -51,7 +51,8 @@ def test_each_close_once_with_its_owner(netns, spawn, serve, trace):
     """Under churn: connections are born and die while the tracer attaches and looks around."""
     crowd = Crowd(spawn, netns)
     serve(netns, "--port", "6999", "--count", 0)
-    churn = spawn([settings.PEER, "load", "--connect", "127.0.0.1:6999", "--count", settings.CHURN, "--rate", 500],
+    churn = spawn([settings.PEER, "load", "--connect", "127.0.0.1:6999", "--count", 100_000, "--rate", 50 if settings.VM else 500,
+                   "--close-first"],
                   netns=netns)
     tracer = trace(netns)
     assert churn.status is None
@@ -61,6 +62,7 @@ def test_each_close_once_with_its_owner(netns, spawn, serve, trace):
     churn.kill()
     records = tracer.stop()
 
+    assert [r for r in records.of("close") if 6999 in (r["lport"], r["rport"])]  # the churn, which goes on
     closes = [r for r in records.of("close") if (r["lport"], r["rport"]) in crowd.owner]
     assert Counter((r["lport"], r["rport"]) for r in closes) == Counter(crowd.owner.keys()), tracer.process.stderr
     for record in closes:

@@ -4,10 +4,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/addr.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 static void test_addr(void **state)
@@ -189,6 +193,26 @@ static void log_each(void)
 	assert_int_equal(errno, EBUSY);
 }
 
+/* As a service manager would say it, of the stderr that there is now. */
+static void name_journal(int offset)
+{
+	char stream[64];
+	struct stat st;
+
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + offset);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void log_to_journal(void)
+{
+	name_journal(0);
+	log_each();
+	name_journal(1);
+	log__info("not there any more");
+	unsetenv("JOURNAL_STREAM");
+}
+
 static void test_log(void **state)
 {
 	char text[512];
@@ -206,7 +230,43 @@ static void test_log(void **state)
 	log__set_level(LOG_LEVEL_DEBUG);
 	capture(log_each, text, sizeof(text));
 	assert_non_null(strstr(text, "synfin: debug: detail\n"));
+	capture(log_to_journal, text, sizeof(text));
+	assert_string_equal(text, "<3>synfin: error: broken: \\x1b[31mred\\x0anew line\n"
+				  "<4>synfin: warning: take care\n"
+				  "<6>synfin: ready, 3 hooks\n"
+				  "<7>synfin: debug: detail\n"
+				  "synfin: not there any more\n");
 	log__set_level(LOG_LEVEL_INFO);
+}
+
+/* A link, say /dev/stdout, keeps its place: with rename() a file would take it. */
+static void test_file(void **state)
+{
+	char dir[] = "/tmp/synfin-test-XXXXXX", path[64], link[64], back[8] = "";
+	struct str text = {0};
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a", dir);
+	snprintf(link, sizeof(link), "%s/b", dir);
+	assert_int_equal(symlink(path, link), 0);
+	for (int i = 0; i < 2; i++) {
+		str__append(&text, i ? "new" : "older");
+		assert_int_equal(file__replace(path, &text), 0);
+	}
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fread(back, 1, sizeof(back), file), 3);
+	fclose(file);
+	assert_string_equal(back, "new");
+	assert_true(file__is_replaceable(path));
+	str__append(&text, "x");
+	assert_int_equal(file__replace(link, &text), -EOPNOTSUPP);
+	assert_int_equal(file__replace(dir, &text), -EOPNOTSUPP);
+	str__fini(&text);
+	/* nothing temporary is left */
+	assert_int_equal(unlink(link) | unlink(path) | rmdir(dir), 0);
 }
 
 int main(void)
@@ -215,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_addr),	       cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_network_covers), cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_offset),	       cmocka_unit_test(test_log),
+		cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -8,12 +8,15 @@ struct sf_sink {
 	uint64_t sum;
 };
 
-SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to, bool at_least)
+SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to,
+			   enum sf_certainty certainty)
 {
+	enum sf_verdict v = sf_duration(from, to, certainty);
+
 	(void)dur;
-	(void)at_least;
-	assert_true(to >= from);
-	sink->sum += to - from;
+	assert_true(v != SF_BACKWARDS);
+	if (v == SF_KNOWN)
+		sink->sum += to - from;
 }
 
 /* On a path whose stamps are in order the states follow each other without a hole: they add up to the life.

@@ -32,7 +32,6 @@ static void test_tables(void **state)
 	assert_words(names__stage, 1, __SF_ST_MAX - 1);
 	assert_words(names__side, 1, __REC_SIDE_MAX - 1);
 	assert_words(names__lost, 0, __SF_LOST_MAX - 1);
-	assert_words(names__count, 0, __SF_CNT_MAX - 1);
 	assert_words(names__state, 1, 12);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* src/out: the exact text of each form, hostile bytes, losses, and what a failed write does. */
-#include "events.h"
+#include "summing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +16,12 @@ static const struct clock unit_clock = {.offset_ns = 1763712000000000000};
 
 static int new_histtext(int fd, const struct clock *clk, struct out **ret_out)
 {
-	return out__new_histtext(fd, clk, 10, NULL, ret_out);
+	return out__new_histtext(fd, clk, &tally_source, 10, NULL, ret_out);
 }
 
 static int new_histjson(int fd, const struct clock *clk, struct out **ret_out)
 {
-	return out__new_histjson(fd, clk, 10, NULL, ret_out);
+	return out__new_histjson(fd, clk, &tally_source, 10, NULL, ret_out);
 }
 
 /* An output into a file, and what has been written to it. */
@@ -33,6 +33,7 @@ struct sink {
 
 static void open_sink(struct sink *k, new_fn fn)
 {
+	memset(&tally_into, 0, sizeof(tally_into));
 	k->file = tmpfile();
 	assert_non_null(k->file);
 	assert_int_equal(fn(fileno(k->file), &unit_clock, &k->out), 0);
@@ -295,7 +296,7 @@ static void test_table_widens(void **state)
 	close_sink(&k);
 }
 
-static void put_sample(struct sink *k, uint64_t ns)
+static void put_sample(uint64_t ns)
 {
 	struct sf_event ev = make_open();
 
@@ -304,7 +305,7 @@ static void put_sample(struct sink *k, uint64_t ns)
 	ev.conn.opening.syn_ts = 100;
 	ev.conn.est_ts = 100 + ns;
 	ev.ts = 100 + ns;
-	put(k, &ev);
+	tally_row(&ev);
 }
 
 static void test_histtext(void **state)
@@ -316,8 +317,8 @@ static void test_histtext(void **state)
 	(void)state;
 	open_sink(&k, new_histtext);
 	for (i = 0; i < 8; i++)
-		put_sample(&k, 2000);
-	put_sample(&k, 4000);
+		put_sample(2000);
+	put_sample(4000);
 	assert_int_equal(out__lost(k.out, 5, lost), 0);
 	assert_string_equal(sink_text(&k), "");
 	assert_int_equal(out__tick(k.out, 10000000000), 0);
@@ -331,11 +332,13 @@ static void test_histtext(void **state)
 			       "  ( 3.58us,  4.10us]          1 |#####                                   |\n"
 			       "  count 9  p50 2.05us  p90 4.00us  p99 4.00us  p99.9 4.00us  max 4.00us\n"
 			       "\nopens role=client outcome=established 9\n"
+			       "\nalive: none\n"
 			       "lost: 3 dropped\n"));
 	/* The next interval begins empty. */
 	assert_int_equal(out__tick(k.out, 20000000000), 0);
 	assert_non_null(
-		strstr(sink_text(&k), "--- 2025-11-21T08:00:20Z, 10.0s\nno connection opened or closed\n\n"));
+		strstr(sink_text(&k),
+		       "--- 2025-11-21T08:00:20Z, 10.0s\nno connection opened or closed\n\nalive: none\n\n"));
 	close_sink(&k);
 }
 
@@ -346,15 +349,15 @@ static void test_histtext_flat(void **state)
 
 	(void)state;
 	open_sink(&k, new_histtext);
-	put_sample(&k, 0);
-	put_sample(&k, 0);
+	put_sample(0);
+	put_sample(0);
 	assert_int_equal(out__tick(k.out, 1), 0);
 	assert_non_null(strstr(sink_text(&k),
 			       "  (    0ns,  1.02us]          2 |########################################|\n"
 			       "  count 2  p50 0ns  p90 0ns  p99 0ns  p99.9 0ns  max 0ns\n"));
 	close_sink(&k);
 	open_sink(&k, new_histtext);
-	put_sample(&k, 1ULL << 42);
+	put_sample(1ULL << 42);
 	assert_int_equal(out__tick(k.out, 1), 0);
 	assert_non_null(strstr(sink_text(&k), ",     inf]          1 |####"));
 	assert_non_null(
@@ -373,8 +376,8 @@ static void test_histtext_rows(void **state)
 	(void)state;
 	for (i = 0; i < 300; i++) {
 		open_sink(&k, new_histtext);
-		put_sample(&k, i == 0 ? 0 : next_random(&seed) >> (16 + next_random(&seed) % 48));
-		put_sample(&k, i == 0 ? 1ULL << 45 : next_random(&seed) >> (16 + next_random(&seed) % 48));
+		put_sample(i == 0 ? 0 : next_random(&seed) >> (16 + next_random(&seed) % 48));
+		put_sample(i == 0 ? 1ULL << 45 : next_random(&seed) >> (16 + next_random(&seed) % 48));
 		assert_int_equal(out__tick(k.out, 1), 0);
 		rows = total = 0;
 		for (line = strstr(sink_text(&k), "\n  ("); line; line = strstr(line + 1, "\n  (")) {
@@ -393,21 +396,25 @@ static void test_histjson(void **state)
 
 	(void)state;
 	open_sink(&k, new_histjson);
-	put_sample(&k, 2000);
-	put_sample(&k, 1ULL << 41);
+	put_sample(2000);
+	put_sample(1ULL << 41);
 	assert_int_equal(out__tick(k.out, 10), 0);
 	assert_int_equal(out__tick(k.out, 30), 0);
 	assert_int_equal(count_json_lines(sink_text(&k)), 2);
 	assert_non_null(strstr(
-		k.text, "\"histograms\":[{\"key\":\"\",\"other\":false,\"metric\":\"handshake\",\"labels\":{"
+		k.text, "\"histograms\":[{\"key\":\"\",\"by\":{},\"other\":false,\"metric\":\"handshake\","
+			"\"labels\":{"
 			"\"role\":\"client\",\"outcome\":\"established\"},\"count\":2,"
 			"\"sum_ns\":2199023257552,\"min_ns\":2000,\"max_ns\":2199023255552,\"p50_ns\":2048,"
 			"\"p90_ns\":2199023255552,\"p99_ns\":2199023255552,\"p999_ns\":2199023255552,"
 			"\"buckets\":[[2048,1],[null,1]]}"));
-	assert_non_null(strstr(k.text, "\"counters\":[{\"key\":\"\",\"other\":false,\"metric\":\"opens\","));
-	assert_non_null(strstr(k.text, "\"mono_ns\":30,\"interval_ns\":20,\"histograms\":[],\"counters\":[],"
-				       "\"lower_bounds\":0,\"folded\":0,\"lost\":{\"dropped\":0,\"missed\":0,"
-				       "\"evicted\":0,\"unattributed\":0}}"));
+	assert_non_null(strstr(
+		k.text, "\"counters\":[{\"key\":\"\",\"by\":{},\"other\":false,\"metric\":\"opens\","));
+	assert_non_null(strstr(
+		k.text, "\"mono_ns\":30,\"interval_ns\":20,\"by\":[],\"histograms\":[],\"counters\":[],"
+			"\"alive\":{},\"piled_up\":[],\"lower_bounds\":0,\"folded\":0,\"lost\":{\"dropped\":"
+			"0,\"missed\":0,"
+			"\"evicted\":0,\"unattributed\":0}}"));
 	close_sink(&k);
 }
 

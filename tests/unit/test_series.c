@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* model/series: what is counted where, what is kept out, keys and their bound. */
-#include "events.h"
+/* bpf/tally.h and model/series: what is counted where, what is kept out, keys and their bound. */
+#include "summing.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include "model/series.h"
 
-static struct series *make_series(size_t max_sets, series_key_fn key_fn)
+static struct series *make_series(size_t max_sets, const struct by *by)
 {
 	struct series *s = NULL;
 
-	assert_int_equal(series__new(max_sets, key_fn, &s), 0);
+	assert_int_equal(series__new(max_sets, by, &s), 0);
 	return s;
-}
-
-static void add(struct series *s, const struct sf_event *ev)
-{
-	struct record r = decode(ev);
-
-	assert_int_equal(series__add(s, &r), 0);
 }
 
 static bool is_label(const struct series_item *item, unsigned int i, const char *value)
@@ -65,13 +58,13 @@ static void test_open(void **state)
 
 	(void)state;
 	assert_int_equal(count_items(s), 0);
-	add(s, &ev);
+	tally(s, &ev);
 	ev.conn.syn_retrans = 4; /* no search for a port was measured then */
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_event(SF_EV_OPEN, SF_OUT_REFUSED, 1700);
 	ev.conn.opening.syn_ts = 1100;
 	ev.conn.flags = SF_F_RST_IN;
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_OPENS, "client", "established", NULL), 2);
 	assert_int_equal(find(s, SERIES_OPENS, "client", "refused", NULL), 1);
 	assert_int_equal(find(s, SERIES_RETRANSMITS, "syn", NULL, NULL), 4);
@@ -101,19 +94,19 @@ static void test_close_and_gone(void **state)
 	(void)state;
 	ev.conn.flags = SF_F_FIN_SENT_1ST;
 	ev.conn.fin_retrans = 1;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_close(SF_OUT_RESET_LOCAL, 1000, 0, 0, 0, 3000);
 	ev.conn.flags = SF_F_RST_OUT;
 	ev.conn.closing.rst_reason = 12 + 1;
-	add(s, &ev);
+	tally(s, &ev);
 	ev.conn.closing.rst_reason = 400;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_close(SF_OUT_TIMED_OUT, 1000, 0, 0, 0, 3000);
 	ev.conn.role = SF_ROLE_NONE;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_event(SF_EV_GONE, SF_OUT_TW_TIMER, 9000);
 	ev.conn.closing.fin_rcvd_ts = 3000;
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_CLOSES, "fin", "local", NULL), 1);
 	assert_int_equal(find(s, SERIES_CLOSES, "reset_local", "local", NULL), 2);
 	assert_int_equal(find(s, SERIES_CLOSES, "timed_out", "unknown", NULL), 1);
@@ -145,13 +138,13 @@ static void test_without_duration(void **state)
 	(void)state;
 	ev.conn.role = SF_ROLE_SERVER;
 	ev.conn.opening.syn_ts = 1700;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_close(SF_OUT_NONE, 1000, 2000, 0, 0, 9000);
 	ev.conn.flags = SF_F_GAP;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_event(SF_EV_GONE, SF_OUT_TW_OVERFLOW, 9000);
 	ev.conn.closing.fin_rcvd_ts = 9000;
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_OPENS, "server", "syn_dropped", NULL), 1);
 	assert_int_equal(find(s, SERIES_CLOSES, "unknown", "local", NULL), 1);
 	assert_int_equal(count_items(s), 2);
@@ -165,7 +158,7 @@ static void test_lower_bounds(void **state)
 
 	(void)state;
 	ev.conn.flags = SF_F_TW_BLIND | SF_F_FIN_SENT_1ST;
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_CLOSES, "fin", "local", NULL), 1);
 	assert_int_equal(find(s, SERIES_STATE, "fin_wait1", NULL, NULL), 1);
 	assert_int_equal(find(s, SERIES_STATE, "fin_wait2", NULL, NULL), 0);
@@ -185,24 +178,19 @@ static void test_accept_and_stage(void **state)
 
 	(void)state;
 	ev.conn.est_ts = ev.ts - 300;
-	add(s, &ev);
+	tally(s, &ev);
 	ev = make_event(SF_EV_STAGE, SF_OUT_NONE, 2000);
 	ev.stage = SF_ST_SYN;
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_ACCEPT_WAIT, NULL, NULL, NULL), 1);
 	assert_int_equal(count_items(s), 1);
 	series__free(s);
 }
 
-static void append_rport(const struct record *rec, struct str *key)
-{
-	str__appendf(key, "%u", rec->rport);
-}
-
 static void test_keys(void **state)
 {
 	enum { MAX = 100, SEEN = 130 };
-	struct series *s = make_series(MAX, append_rport);
+	struct series *s = make_series(MAX, &(struct by){.fields = {BY_RPORT}, .cnt = 1});
 	struct sf_event ev = make_open();
 	struct series_iter it = {0};
 	struct series_item item;
@@ -213,10 +201,9 @@ static void test_keys(void **state)
 	for (round = 0; round < 2; round++) {
 		for (port = 0; port < SEEN; port++) {
 			ev.conn.rport = (__u16)(1000 + port);
-			add(s, &ev);
+			tally(s, &ev);
 		}
 	}
-	assert_int_equal(series__folded(s), 2 * (SEEN - MAX));
 	while (series__next(s, &it, &item)) {
 		if (item.metric != SERIES_OPENS)
 			continue;
@@ -233,9 +220,8 @@ static void test_keys(void **state)
 	assert_int_equal(opens, MAX);
 	assert_int_equal(others, 1);
 	series__reset(s);
-	add(s, &ev);
+	tally(s, &ev);
 	assert_int_equal(find(s, SERIES_OPENS, "client", "established", NULL), 1);
-	assert_int_equal(series__folded(s), 0);
 	series__free(s);
 	series__free(NULL);
 }

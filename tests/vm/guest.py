@@ -28,7 +28,7 @@ SPLAT = re.compile(
 )
 
 
-def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=1024):
+def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=2048):
     """Runs the command (a list) in a guest and returns its status, TIMED_OUT or DIED.
 
     The kernel is in the cache. `results` is emptied first. `stdout` and `stderr` are open files with descriptors.

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Adding up, in place of records, for who wants sums alone (hist, export): nothing is lost whatever the reader does. All
+ * additions are atomic, for a softirq may interrupt a task's. Of two extremes at once the lesser may stay; the bucket holds.
+ */
+#ifndef SYNFIN_TALLY_BPF_H
+#define SYNFIN_TALLY_BPF_H
+
+#include "tally.h"
+
+static const struct sf_row no_row;
+
+static __always_inline struct sf_row *find_keyed_row(__u64 set, __u32 row)
+{
+	struct sf_row_key key = {.set = set, .row = row};
+	struct sf_row *r = bpf_map_lookup_elem(&keyed_rows, &key);
+
+	if (r)
+		return r;
+	bpf_map_update_elem(&keyed_rows, &key, &no_row, BPF_NOEXIST);
+	r = bpf_map_lookup_elem(&keyed_rows, &key);
+	if (!r)
+		count(SF_CNT_FOLDED);
+	return r;
+}
+
+static __always_inline struct sf_row *find_row(__u64 set, __u32 row)
+{
+	struct sf_row *r = cfg_by && set ? find_keyed_row(set, row) : NULL;
+
+	return r ? r : bpf_map_lookup_elem(&rows, &row);
+}
+
+/* Not static: verified once, not at each call. */
+__noinline int sf_add_count(__u64 set, __u32 slot, __u32 n)
+{
+	struct sf_place place = sf_counter_place(slot);
+	struct sf_row *r;
+
+	if (!n)
+		return 0;
+	r = find_row(set, place.row);
+	if (r)
+		__sync_fetch_and_add(&r->counts[place.at & (SF_ROW_CNT - 1)], n);
+	else
+		lose(SF_LOST_DROPPED);
+	return 0;
+}
+
+static __always_inline void add_sample(__u64 set, __u32 slot, __u64 ns)
+{
+	struct sf_place place = sf_hist_place(slot, sf_hist_index(ns));
+	struct sf_row *r = find_row(set, place.row);
+
+	if (!r) {
+		lose(SF_LOST_DROPPED);
+		return;
+	}
+	__sync_fetch_and_add(&r->counts[place.at & (SF_ROW_CNT - 1)], 1);
+	__sync_fetch_and_add(&r->sum_ns, ns);
+	if (ns > r->most_ns)
+		r->most_ns = ns;
+	if (~ns > r->least_ns)
+		r->least_ns = ~ns;
+}
+
+/* Lower bounds are no measurements: counted, kept out of histograms. */
+__noinline int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum sf_certainty certainty)
+{
+	enum sf_verdict v = sf_duration(from, to, certainty);
+
+	if (v == SF_BACKWARDS)
+		count(SF_CNT_BACKWARDS);
+	if (v != SF_KNOWN || slot >= SF_FIRST_COUNTER)
+		return 0;
+	if (certainty != SF_EXACT)
+		count(SF_CNT_BOUNDS);
+	else
+		add_sample(set, slot, to - from);
+	return 0;
+}
+
+/* A set bears the number of the connection that it was made for. */
+static __always_inline __u64 find_set(const struct sf_conn *c)
+{
+	struct sf_set_key key = {};
+	__u64 *set;
+
+	if (!cfg_by)
+		return 0;
+	sf_fill_set_key(&key, c, cfg_by);
+	set = bpf_map_lookup_elem(&sets, &key);
+	if (!set) {
+		bpf_map_update_elem(&sets, &key, &c->id, BPF_NOEXIST);
+		set = bpf_map_lookup_elem(&sets, &key);
+	}
+	if (!set)
+		count(SF_CNT_FOLDED);
+	return set ? *set : 0;
+}
+
+/* The opening of `c`, which is kept aside when the close has begun before the verdict. */
+static __always_inline const struct sf_opening *opening_of(const struct sf_conn *c)
+{
+	return c->flags & SF_F_CLOSING ? bpf_map_lookup_elem(&parked, &c->id) : &c->opening;
+}
+
+/*
+ * What one record of the connection that `object` carries would tell. Found anew, for only numbers can be handed to what is
+ * verified once (pointers since 5.13, commit e5069b9c23b3).
+ */
+__noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
+{
+	const struct sf_conn *c = bpf_map_lookup_elem(&conns, &object);
+	const struct sf_opening *o;
+
+	if (!c || c->role >= __SF_ROLE_MAX)
+		return 0;
+	o = type == SF_EV_OPEN ? opening_of(c) : &c->opening;
+	if (o)
+		sf_tally(find_set(c), c, o, type, outcome, ts);
+	return 0;
+}
+
+/* An address as a number: what the verifier knows of it is forgotten. */
+static __always_inline __u64 as_number(const void *object)
+{
+	__u64 number = (__u64)object;
+
+	asm volatile("%0 = -%0\n\t%0 = -%0" : "+r"(number));
+	return number;
+}
+
+/* A SYN that was dropped is all there is of its connection, and nothing carries that. */
+static __always_inline void tally_dropped_syn(const struct sf_conn *c)
+{
+	sf_add_count(find_set(c), SF_SLOT_OPENS + SF_ROLE_SERVER * SF_OPEN_OUTCOMES + SF_OUT_SYN_DROPPED, 1);
+}
+
+#endif

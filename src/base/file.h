@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SYNFIN_BASE_FILE_H
+#define SYNFIN_BASE_FILE_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+/* Nothing, or a regular file: no device, pipe or link, whose place a file must not take. */
+bool file__is_replaceable(const char *path);
+
+/*
+ * Puts the text where `path` is, so that whoever opens it sees the old contents or the new ones, whole: a new
+ * file of the same directory, synced, takes its name. Empties the text. 0 or -errno; then what was
+ * there stands. -EOPNOTSUPP: it is not replaceable.
+ */
+int file__replace(const char *path, struct str *text);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "cmd/source.h"
+
+#include "model/record.h"
+
+static int read_sums(void *ctx, struct sums *sums)
+{
+	return tracer__read_sums(ctx, sums);
+}
+
+static int on_alive(void *ctx, const void *data, size_t sz)
+{
+	struct record rec;
+	int err = record__decode(data, sz, &rec);
+
+	return err ? err : census__add(ctx, &rec);
+}
+
+static int read_census(void *ctx, struct census *census)
+{
+	census__reset(census);
+	return tracer__walk(ctx, on_alive, census);
+}
+
+struct out_source source__of(struct tracer *t)
+{
+	return (struct out_source){.ctx = t, .read_sums = read_sums, .read_census = read_census};
+}

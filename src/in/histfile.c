@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * json-c reads the line; what follows it is checking. A line is added to a series of its own first, which is
+ * added to the sum when all of it was right.
+ */
+#include "in/histfile.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "model/names.h"
+
+#define MAX_DEPTH 16
+#define MAX_SETS  (1 << 20)
+
+/* One line being read. */
+struct reading {
+	struct histfile_error *err;
+	struct series *series;
+	struct by by;
+	struct str key;
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct histfile_error *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static int get_member(struct reading *r, struct json_object *object, const char *name, enum json_type type,
+		      struct json_object **ret_member)
+{
+	if (json_object_is_type(object, json_type_object) &&
+	    json_object_object_get_ex(object, name, ret_member) && json_object_is_type(*ret_member, type))
+		return 0;
+	return fail(r->err, "'%s' is missing, or no %s", name, json_type_to_name(type));
+}
+
+/* json-c makes the largest number of those that are larger; none of ours comes near it. */
+static int to_u64(struct reading *r, struct json_object *value, const char *name, uint64_t *ret)
+{
+	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0 ||
+	    json_object_get_uint64(value) == UINT64_MAX)
+		return fail(r->err, "'%s' is no number that a count or a time could be", name);
+	*ret = json_object_get_uint64(value);
+	return 0;
+}
+
+static int get_u64(struct reading *r, struct json_object *object, const char *name, uint64_t *ret)
+{
+	struct json_object *value = NULL;
+	int err = get_member(r, object, name, json_type_int, &value);
+
+	return err ? err : to_u64(r, value, name, ret);
+}
+
+static int get_string(struct reading *r, struct json_object *object, const char *name, const char **ret)
+{
+	struct json_object *value = NULL;
+	int err = get_member(r, object, name, json_type_string, &value);
+
+	if (err)
+		return err;
+	*ret = json_object_get_string(value);
+	if (strlen(*ret) != (size_t)json_object_get_string_len(value))
+		return fail(r->err, "'%s' has a NUL in it", name);
+	return 0;
+}
+
+/* [upper bound, count], the bound one of ours that is higher than the ones before. */
+static int read_bucket(struct reading *r, struct json_object *pair, struct hist *h, uint32_t *next)
+{
+	struct json_object *bound;
+	uint64_t upper = 0, count = 0;
+	uint32_t i = SF_HIST_BUCKETS - 1;
+
+	if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) != 2)
+		return fail(r->err, "a bucket is no pair of a bound and a count");
+	bound = json_object_array_get_idx(pair, 0);
+	if (bound && to_u64(r, bound, "buckets", &upper))
+		return -EINVAL;
+	if (bound)
+		i = sf_hist_index(upper);
+	if ((bound && sf_hist_upper(i) != upper) || i < *next)
+		return fail(r->err, "a bucket's bound is none of synfin's, or not in order");
+	if (to_u64(r, json_object_array_get_idx(pair, 1), "buckets", &count))
+		return -EINVAL;
+	h->buckets[i] = count;
+	*next = i + 1;
+	return 0;
+}
+
+/* Count, extremes and sum are those that samples in these buckets can have. */
+static int check_hist(struct reading *r, const struct hist *h)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < SF_HIST_BUCKETS; i++) {
+		if (__builtin_add_overflow(count, h->buckets[i], &count))
+			return fail(r->err, "the buckets hold more than can be counted");
+	}
+	if (!count || count != h->count)
+		return fail(r->err, "'count' is not the sum of the buckets");
+	if (h->min_ns > h->max_ns || !h->buckets[sf_hist_index(h->min_ns)] ||
+	    !h->buckets[sf_hist_index(h->max_ns)] || h->sum_ns < h->max_ns || h->sum_ns / count > h->max_ns)
+		return fail(r->err, "'min_ns', 'max_ns' or 'sum_ns' does not fit the buckets");
+	return 0;
+}
+
+static int read_hist(struct reading *r, struct json_object *object, struct hist *h)
+{
+	struct json_object *buckets = NULL;
+	uint32_t next = 0;
+	int err = get_u64(r, object, "count", &h->count);
+
+	if (!err)
+		err = get_u64(r, object, "sum_ns", &h->sum_ns);
+	if (!err)
+		err = get_u64(r, object, "min_ns", &h->min_ns);
+	if (!err)
+		err = get_u64(r, object, "max_ns", &h->max_ns);
+	if (!err)
+		err = get_member(r, object, "buckets", json_type_array, &buckets);
+	for (size_t i = 0; !err && i < json_object_array_length(buckets); i++)
+		err = read_bucket(r, json_object_array_get_idx(buckets, i), h, &next);
+	return err ? err : check_hist(r, h);
+}
+
+static int read_key(struct reading *r, struct json_object *object)
+{
+	const char *values[__BY_MAX] = {0};
+	struct json_object *by = NULL;
+	int err = get_member(r, object, "by", json_type_object, &by);
+
+	for (unsigned int i = 0; !err && i < r->by.cnt; i++)
+		err = get_string(r, by, by__name(r->by.fields[i]), &values[i]);
+	if (err)
+		return err;
+	str__reset(&r->key);
+	by__append_values(&r->by, values, &r->key);
+	return str__error(&r->key);
+}
+
+static int read_labels(struct reading *r, struct json_object *object, struct series_item *item)
+{
+	struct json_object *labels = NULL;
+	int err = get_member(r, object, "labels", json_type_object, &labels);
+
+	for (unsigned int i = 0; !err && i < 2; i++) {
+		item->label[i].name = series__label_name(item->metric, i);
+		if (item->label[i].name)
+			err = get_string(r, labels, item->label[i].name, &item->label[i].value);
+	}
+	return err;
+}
+
+static int put_item(struct reading *r, const struct series_item *item)
+{
+	int err = series__put(r->series, item);
+
+	if (err == -EINVAL)
+		return fail(
+			r->err,
+			"a label of '%s' has a value that is not known: was it written by a newer synfin?",
+			series__metric_name(item->metric));
+	return err;
+}
+
+static int read_item(struct reading *r, struct json_object *object, bool is_hist)
+{
+	struct series_item item = {0};
+	struct json_object *other = NULL;
+	struct hist h = {0};
+	const char *name = NULL;
+	int err = get_string(r, object, "metric", &name);
+
+	if (err)
+		return err;
+	if (series__find_metric(name, &item.metric) || SERIES_IS_HIST(item.metric) != is_hist)
+		return fail(r->err, "'%s' is no metric of this kind that is known", name);
+	err = get_member(r, object, "other", json_type_boolean, &other);
+	if (!err)
+		err = read_key(r, object);
+	if (!err)
+		err = read_labels(r, object, &item);
+	if (!err)
+		err = is_hist ? read_hist(r, object, &h) : get_u64(r, object, "count", &item.count);
+	if (err)
+		return err;
+	item.key = str__text(&r->key);
+	item.is_other = json_object_get_boolean(other);
+	item.hist = is_hist ? &h : NULL;
+	return put_item(r, &item);
+}
+
+static int read_items(struct reading *r, struct json_object *root, const char *name, bool is_hist)
+{
+	struct json_object *items = NULL;
+	int err = get_member(r, root, name, json_type_array, &items);
+
+	for (size_t i = 0; !err && i < json_object_array_length(items); i++)
+		err = read_item(r, json_object_array_get_idx(items, i), is_hist);
+	return err;
+}
+
+static int read_fields(struct reading *r, struct json_object *root)
+{
+	struct json_object *fields = NULL;
+	int err = get_member(r, root, "by", json_type_array, &fields);
+
+	for (size_t i = 0; !err && i < json_object_array_length(fields); i++) {
+		struct json_object *field = json_object_array_get_idx(fields, i);
+		const char *name =
+			json_object_is_type(field, json_type_string) ? json_object_get_string(field) : "";
+		struct parse_error ignored;
+
+		if (by__parse("", name, &r->by, &ignored))
+			return fail(r->err, "'by' has a field that is not known, or is there twice");
+	}
+	return err;
+}
+
+static int read_head(struct reading *r, struct json_object *root)
+{
+	const char *type = NULL;
+	uint64_t v = 0;
+	int err = get_u64(r, root, "v", &v);
+
+	if (!err)
+		err = get_string(r, root, "type", &type);
+	if (err)
+		return err;
+	if (v != 1 || strcmp(type, "hist") != 0)
+		return fail(r->err, "this is no output of hist --json in version 1");
+	return read_fields(r, root);
+}
+
+static int read_time(struct reading *r, struct json_object *root, struct histsum *ret_part)
+{
+	const char *time = NULL;
+	uint64_t interval = 0;
+	int err = get_string(r, root, "time", &time);
+
+	if (!err)
+		err = get_u64(r, root, "interval_ns", &interval);
+	if (err)
+		return err;
+	if (clock__parse_rfc3339(time, &ret_part->end_ns) || interval > ret_part->end_ns)
+		return fail(r->err, "'time' is no time, or 'interval_ns' longer than all of it");
+	ret_part->begin_ns = ret_part->end_ns - interval;
+	return 0;
+}
+
+static int read_totals(struct reading *r, struct json_object *root, struct histsum *ret_part)
+{
+	uint64_t folded = 0, bounds = 0;
+	struct json_object *lost = NULL;
+	int err = get_member(r, root, "lost", json_type_object, &lost);
+
+	for (unsigned int i = 0; !err && i < __SF_LOST_MAX; i++)
+		err = get_u64(r, lost, names__lost(i), &ret_part->lost[i]);
+	if (!err)
+		err = get_u64(r, root, "folded", &folded);
+	if (!err)
+		err = get_u64(r, root, "lower_bounds", &bounds);
+	return err ? err : series__put_totals(r->series, folded, bounds);
+}
+
+/* Each item of a line may be of a set of its own, and no more. */
+static size_t count_items(struct json_object *root, const char *name)
+{
+	struct json_object *items = NULL;
+
+	return json_object_object_get_ex(root, name, &items) && json_object_is_type(items, json_type_array)
+		       ? json_object_array_length(items)
+		       : 0;
+}
+
+static int read_line(struct reading *r, struct json_object *root, struct histsum *ret_part)
+{
+	int err = read_head(r, root);
+
+	if (!err)
+		err = series__new(count_items(root, "histograms") + count_items(root, "counters"), &r->by,
+				  &r->series);
+	if (!err)
+		err = read_time(r, root, ret_part);
+	if (!err)
+		err = read_items(r, root, "histograms", true);
+	if (!err)
+		err = read_items(r, root, "counters", false);
+	if (!err)
+		err = read_totals(r, root, ret_part);
+	ret_part->series = r->series;
+	str__fini(&r->key);
+	return err;
+}
+
+static bool is_same_by(const struct by *a, const struct by *b)
+{
+	return a->cnt == b->cnt && !memcmp(a->fields, b->fields, a->cnt * sizeof(a->fields[0]));
+}
+
+static int add_part(struct histsum *sum, const struct histsum *part)
+{
+	struct series_iter it = {0};
+	struct series_item item;
+	int err = series__put_totals(sum->series, series__folded(part->series), series__bounds(part->series));
+
+	while (!err && series__next(part->series, &it, &item))
+		err = series__put(sum->series, &item);
+	for (unsigned int i = 0; !err && i < __SF_LOST_MAX; i++)
+		err = __builtin_add_overflow(sum->lost[i], part->lost[i], &sum->lost[i]) ? -EOVERFLOW : 0;
+	sum->begin_ns = part->begin_ns < sum->begin_ns ? part->begin_ns : sum->begin_ns;
+	sum->end_ns = part->end_ns > sum->end_ns ? part->end_ns : sum->end_ns;
+	return err;
+}
+
+/* The first line says by what it is kept apart. */
+static int begin_sum(struct histsum *sum, const struct histsum *part)
+{
+	int err = series__new(MAX_SETS, series__by(part->series), &sum->series);
+
+	sum->begin_ns = part->begin_ns;
+	sum->end_ns = part->end_ns;
+	return err;
+}
+
+static int parse_json(const char *line, size_t len, struct json_object **ret_root, struct histfile_error *err)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
+	int code = 0;
+
+	if (!tokener)
+		return -ENOMEM;
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	*ret_root = len < INT32_MAX ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		code = fail(err, "the line ends within the JSON");
+	else if (!*ret_root || json_tokener_get_parse_end(tokener) != len)
+		code = fail(err, "no JSON at byte %zu: %s", json_tokener_get_parse_end(tokener) + 1,
+			    json_tokener_error_desc(json_tokener_get_error(tokener)));
+	if (code)
+		json_object_put(*ret_root);
+	json_tokener_free(tokener);
+	return code;
+}
+
+int histfile__add_line(struct histsum *sum, const char *line, size_t len, struct histfile_error *err)
+{
+	struct reading r = {.err = err};
+	struct histsum part = {0};
+	struct json_object *root = NULL;
+	int code;
+
+	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+		len--;
+	code = parse_json(line, len, &root, err);
+	if (code)
+		return code;
+	code = read_line(&r, root, &part);
+	json_object_put(root);
+	if (!code && !sum->series)
+		code = begin_sum(sum, &part);
+	if (!code && !is_same_by(series__by(sum->series), &r.by))
+		code = fail(err, "it is kept apart by other fields (--by) than what came before");
+	if (!code)
+		code = add_part(sum, &part);
+	if (code == -EOVERFLOW || code == -E2BIG)
+		code = fail(err, "together it is too much to be counted");
+	histsum__fini(&part);
+	return code;
+}
+
+void histsum__fini(struct histsum *sum)
+{
+	series__free(sum->series);
+	sum->series = NULL;
+}

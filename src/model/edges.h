@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The upper bounds that a histogram is exported with: some of those of bpf/hist.h, so that the cumulative
+ * counts at them are exact. What lies between is what the scraper does not want to store.
+ */
+#ifndef SYNFIN_MODEL_EDGES_H
+#define SYNFIN_MODEL_EDGES_H
+
+#include <stdint.h>
+
+#include "base/parse.h"
+#include "model/hist.h"
+
+struct edges {
+	uint16_t bucket[SF_HIST_BUCKETS -
+			1]; /* which end there, ascending; the bound that is infinite is not among them */
+	unsigned int cnt;
+};
+
+/* What comes nearest to 1, 2 and 5 times each power of ten from 5 us to 1,000 s. */
+void edges__default(struct edges *ret_edges);
+
+/*
+ * "default", "exact" (all of them), or a list of durations, each of which must be such a bound: "2097152ns,
+ * 16.777216ms". 0 or -EINVAL; `err` then names the nearest bound.
+ */
+int edges__parse(const char *what, const char *text, struct edges *ret_edges, struct parse_error *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel side has added up since it was loaded, as it was at one moment: rows (slots.h) of sets. They only
+ * grow, so that what an interval brought is the difference of two of these.
+ */
+#ifndef SYNFIN_MODEL_SUMS_H
+#define SYNFIN_MODEL_SUMS_H
+
+#include <stdint.h>
+
+#include "model/series.h"
+#include "slots.h"
+
+struct sums;
+
+/* 0 or -ENOMEM. */
+int sums__new(struct sums **ret_sums);
+/* NULL is fine. */
+void sums__free(struct sums *s);
+void sums__reset(struct sums *s);
+
+/* Each row of a set once, all sets after all rows: a set is always made before its first row. 0 or -ENOMEM. */
+int sums__add_row(struct sums *s, uint64_t set, uint32_t row, const struct sf_row *r);
+int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of);
+/* SF_CNT_FOLDED and SF_CNT_BOUNDS. */
+void sums__set_totals(struct sums *s, uint64_t folded, uint64_t bounds);
+
+/*
+ * Adds to `series` what `now` has and `before` (NULL: nothing) had not. Of a row that both have the extremes are the exact
+ * ones where they moved, and else the bounds of the outermost buckets that grew. 0 or as series__put().
+ */
+int sums__add_to(struct sums *now, struct sums *before, struct series *series);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The metrics of the contract, one walk for all forms in which they leave the host: each family is begun,
+ * then come its samples. Which families there are, their names and help stand here alone.
+ */
+#ifndef SYNFIN_OUT_FAMILIES_H
+#define SYNFIN_OUT_FAMILIES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/usage.h"
+#include "model/census.h"
+#include "model/series.h"
+#include "synfin.h"
+
+/* How a hook is watched; borrowed texts. */
+struct metrics_hook {
+	const char *hook;
+	const char *variant; /* NULL: not at all */
+};
+
+/* How often and how long a BPF program has run; borrowed text. */
+struct metrics_run {
+	const char *program;
+	uint64_t cnt;
+	uint64_t ns;
+};
+
+/* What they are called: synfin_..., or as is proposed for OpenTelemetry, translated for Prometheus. */
+enum naming { NAMING_SYNFIN, NAMING_OTEL };
+
+/* All that is told, as of now. */
+struct metrics {
+	enum naming naming;
+	const struct series *series;
+	struct census *census; /* NULL: none */
+	uint64_t lost[__SF_LOST_MAX];
+	uint64_t created_ns; /* wall clock: when counting began */
+	const struct metrics_hook *hooks;
+	size_t hook_cnt;
+	const struct metrics_run *runs; /* none where the kernel does not count it */
+	size_t run_cnt;
+	struct usage usage;
+};
+
+enum family_type { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_INFO, FAMILY_HISTOGRAM };
+enum family_unit { UNIT_NONE, UNIT_SECONDS, UNIT_BYTES };
+
+struct family {
+	const char *name; /* without _total and _info, with its unit */
+	enum family_type type;
+	enum family_unit unit;
+	const char *help; /* plain ASCII, nothing to escape */
+	const char *otel; /* the name with NAMING_OTEL; NULL: the same */
+};
+
+#define SAMPLE_MAX_LABELS (__BY_MAX + 2)
+
+struct sample {
+	struct {
+		const char *name;
+		struct by_value value; /* valid UTF-8 */
+	} label[SAMPLE_MAX_LABELS];
+	unsigned int label_cnt;
+	const struct hist *hist; /* of histograms */
+	uint64_t value;		 /* of others; of seconds in ns */
+};
+
+/* `end` may be NULL. */
+struct family_sink {
+	void (*begin)(void *ctx, const struct family *family);
+	void (*sample)(void *ctx, const struct family *family, const struct sample *sample);
+	void (*end)(void *ctx, const struct family *family);
+};
+
+/* What the classic names of its samples end with: "_total", "_info" or nothing. */
+const char *family__suffix(const struct family *family);
+
+void families__walk(const struct metrics *m, const struct family_sink *sink, void *ctx);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The metrics as text: OpenMetrics 1.0, and the classic text format 0.0.4 for scrapers that know no other.
+ * Buckets are cumulative with inclusive bounds (`le`), and exact.
+ */
+#ifndef SYNFIN_OUT_OPENMETRICS_H
+#define SYNFIN_OUT_OPENMETRICS_H
+
+#include "base/str.h"
+#include "model/edges.h"
+#include "out/families.h"
+
+/* Appended to `s`; str__error(s) tells whether it is complete. */
+void openmetrics__write(struct str *s, const struct metrics *m, const struct edges *edges);
+void openmetrics__write_classic(struct str *s, const struct metrics *m, const struct edges *edges);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where the outputs that show sums get them, when they show them. Callbacks, so that nothing here knows of a kernel.
+ */
+#ifndef SYNFIN_OUT_SOURCE_H
+#define SYNFIN_OUT_SOURCE_H
+
+#include "model/census.h"
+#include "model/sums.h"
+
+/* Both return 0 or -errno, and may be called in any thread, one at a time. */
+struct out_source {
+	void *ctx;
+	/* Replaces the contents. */
+	int (*read_sums)(void *ctx, struct sums *sums);
+	int (*read_census)(void *ctx, struct census *census);
+};
+
+#endif

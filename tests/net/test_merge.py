@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`synfin merge`: what several runs counted, as one; and bad files are named, with the place."""
+import json
+import signal
+import time
+
+import pytest
+
+import settings
+from exporter import Exporter
+from netns import dial
+from process import wait_until
+from test_cli import FAILED, USAGE, check_complaint, synfin
+
+
+def churn(netns, count):
+    for _ in range(count):
+        for sock in dial(netns, netns):
+            sock.close()
+
+
+def find(line, kind, metric, **labels):
+    (item,) = [item for item in line[kind] if item["metric"] == metric and item["labels"] == labels]
+    return item
+
+
+def test_hosts(netns, stack, trace, tmp_path):
+    """A `hist` in intervals and an `export`, of different times: the sums are all that was made."""
+    hist = trace(netns, command="hist", args=["-i", "200ms"])
+    state = tmp_path / "state.json"
+    exporter = Exporter("--state", state, netns=[netns])
+    stack.callback(exporter.process.kill)
+    for _ in range(3):
+        churn(netns, 5)
+        assert wait_until(lambda: len(hist.process.json_lines()) > 1)
+    exporter.wait_for("synfin_closes_total", 30)
+    assert hist.process.stop() == 0
+    exporter.process.child.send_signal(signal.SIGUSR1)
+    assert wait_until(state.exists)
+    first = tmp_path / "hist.json"
+    first.write_text(hist.process.stdout, encoding="utf-8")
+    lines = [*hist.process.json_lines(), json.loads(state.read_text(encoding="utf-8"))]
+    result = synfin("merge", first, "--json", state)
+    assert result.returncode == 0, result
+    merged = json.loads(result.stdout)
+    for role in ("client", "server"):
+        labels = {"role": role, "outcome": "established"}
+        assert find(merged, "counters", "opens", **labels)["count"] == 30
+        one = find(merged, "histograms", "handshake", **labels)
+        assert one["count"] == sum(count for _, count in one["buckets"]) == 30
+        assert one["min_ns"] == min(item["min_ns"] for line in lines for item in line["histograms"]
+                                    if item["metric"] == "handshake" and item["labels"] == labels)
+    assert merged["mono_ns"] is None and merged["interval_ns"] > 400_000_000
+    again = tmp_path / "merged.json"
+    again.write_text(result.stdout, encoding="utf-8")
+    assert synfin("merge", again, "--json").stdout == result.stdout
+    text = synfin("merge", again).stdout
+    assert "handshake role=client outcome=established" in text and "count 30" in text
+    assert exporter.process.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("content, words", [
+    ("", ["empty"]),
+    ("{}\n", [":1:", "'v'"]),
+    ("\x1b[31m\n", [":1:", "byte 1"]),
+    ('{"v":1,"type":"hist","by":[]}\n', [":1:", "'time'"]),
+    ("GOOD\n{\"v\":1,\n", [":2:", "ends"]),
+], ids=["empty", "other", "no json", "incomplete", "cut"])
+def test_bad_files(tmp_path, content, words):
+    good = json.dumps({"v": 1, "type": "hist", "time": "2026-01-02T03:04:05.000000006Z", "interval_ns": 7, "by": [],
+                       "histograms": [], "counters": [], "lower_bounds": 0, "folded": 0,
+                       "lost": {"dropped": 0, "missed": 0, "evicted": 0, "unattributed": 0}})
+    path = tmp_path / "file"
+    path.write_text(content.replace("GOOD", good), encoding="utf-8")
+    result = synfin("merge", path)
+    assert (result.returncode, result.stdout) == (FAILED, "")
+    check_complaint(result.stderr, str(path), *words)
+
+
+def test_many_lines(tmp_path):
+    """A day in intervals of ten seconds is read in no time."""
+    line = {"v": 1, "type": "hist", "time": "2026-01-02T03:04:05.000000006Z", "interval_ns": 7, "by": ["lport"],
+            "histograms": [], "lower_bounds": 1, "folded": 0,
+            "counters": [{"key": "", "by": {"lport": "80"}, "other": False, "metric": "retransmits",
+                          "labels": {"segment": "syn"}, "count": 3}],
+            "lost": {"dropped": 0, "missed": 0, "evicted": 0, "unattributed": 0}}
+    path = tmp_path / "day"
+    path.write_text((json.dumps(line) + "\n") * 8640, encoding="utf-8")
+    begin = time.monotonic()
+    merged = json.loads(synfin("merge", "--json", path).stdout)
+    assert time.monotonic() - begin < settings.PATIENCE / 6
+    assert find(merged, "counters", "retransmits", segment="syn")["count"] == 3 * 8640 == 3 * merged["lower_bounds"]
+
+
+def test_missing_files(tmp_path):
+    result = synfin("merge", tmp_path / "none")
+    assert result.returncode == FAILED
+    check_complaint(result.stderr, str(tmp_path / "none"), "no such file")
+    result = synfin("merge")
+    assert result.returncode == USAGE
+    check_complaint(result.stderr, "hist --json")
