@@ -107,18 +107,22 @@ static __always_inline const struct sf_opening *opening_of(const struct sf_conn 
 
 /*
  * What one record of the connection that `object` carries would tell. Found anew, for only numbers can be handed to what is
- * verified once (pointers since 5.13, commit e5069b9c23b3).
+ * verified once (pointers since 5.12, commit e5069b9c23b3). One that another CPU has forgotten meanwhile is counted as lost.
  */
 __noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
 	const struct sf_conn *c = bpf_map_lookup_elem(&conns, &object);
 	const struct sf_opening *o;
 
-	if (!c || c->role >= __SF_ROLE_MAX)
+	if (!c || c->role >= __SF_ROLE_MAX) {
+		lose(SF_LOST_DROPPED);
 		return 0;
+	}
 	o = type == SF_EV_OPEN ? opening_of(c) : &c->opening;
 	if (o)
 		sf_tally(find_set(c), c, o, type, outcome, ts);
+	else
+		lose(SF_LOST_DROPPED);
 	return 0;
 }
 
