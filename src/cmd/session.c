@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The loop: records are drained every POLL_MS, sooner when many wait; what was lost is asked for every
- * second. Records do not wake us one by one, since a wakeup costs the traced host more than all else.
+ * The loop: records are drained every POLL_MS, sooner when many wait; what was lost is asked for every second. Records do
+ * not wake us one by one, since a wakeup costs the traced host more than all else. Where sums are wanted there are no
+ * records, and it sleeps until something is due.
  */
 #include "cmd/session.h"
 
@@ -157,6 +158,16 @@ static int check_command_done(struct session *s, uint64_t now)
 	return err;
 }
 
+/* Records are polled; sums wait for whoever reads them, so that nothing is to be done before the next date. */
+static int poll_ms(const struct session *s)
+{
+	uint64_t next = s->next_second < s->next_tick ? s->next_second : s->next_tick, now = clock__mono_ns();
+
+	if (!s->hooks->wants_sums)
+		return POLL_MS;
+	return next > now ? (int)((next - now) / 1000000) + 1 : 0;
+}
+
 static int step(struct session *s)
 {
 	struct pollfd fds[] = {
@@ -168,7 +179,7 @@ static int step(struct session *s)
 	uint64_t now;
 	int err;
 
-	if (poll(fds, 3, POLL_MS) < 0 && errno != EINTR)
+	if (poll(fds, 3, poll_ms(s)) < 0 && errno != EINTR)
 		return -errno;
 	if (fds[0].revents & POLLIN)
 		on_signal(s);

@@ -16,7 +16,7 @@ struct session_hooks {
 	bool wants_sums;    /* by tracer__read_sums(); there are no records then */
 	bool writes_stdout; /* then the run ends when nobody reads it any more */
 	void (*ready)(void *ctx);
-	void (*second)(void *ctx); /* about once a second, as long as records are read */
+	void (*second)(void *ctx); /* about once a second, as long as the loop runs */
 	void (*tick)(void *ctx);   /* after each interval, and at the end */
 	/* SIGUSR1 and SIGHUP, which kill where this is NULL; true ends the run. */
 	bool (*signal)(void *ctx, int signo);
