@@ -118,6 +118,7 @@ static const char *find_course(const struct options *o)
 
 	return o->cmd		     ? "the command"
 	       : o->stages	     ? "--stages"
+	       : o->stats	     ? "--stats"
 	       : f->outcomes	     ? "--outcome"
 	       : f->failed	     ? "--failed"
 	       : f->min_handshake_ns ? "--min-handshake"
