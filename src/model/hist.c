@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Recording, merging and asking a histogram. */
+/* Filling, merging and asking a histogram. */
 #include "model/hist.h"
 
 #include <stdbool.h>
-
-void hist__record(struct hist *h, uint64_t ns)
-{
-	if (!h->count || ns < h->min_ns)
-		h->min_ns = ns;
-	if (!h->count || ns > h->max_ns)
-		h->max_ns = ns;
-	h->count++;
-	h->sum_ns += ns;
-	h->buckets[sf_hist_index(ns)]++;
-}
 
 static void add_extremes(struct hist *h, uint64_t least, uint64_t most)
 {

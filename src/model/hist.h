@@ -21,7 +21,6 @@ struct hist {
 	uint64_t buckets[SF_HIST_BUCKETS];
 };
 
-void hist__record(struct hist *h, uint64_t ns);
 /*
  * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. Its extremes may be those of more than is in it, or not be there
  * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them.

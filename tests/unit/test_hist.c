@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model/hist.h"
+#include "sample.h"
 
 #define LAST (SF_HIST_BUCKETS - 1)
 
@@ -96,7 +97,7 @@ static void test_empty(void **state)
 	assert_int_equal(hist__quantile(&h, 500000), 0);
 	hist__merge(&h, &other);
 	assert_int_equal(h.count, 0);
-	hist__record(&other, 5);
+	add_sample(&other, 5);
 	hist__merge(&h, &other);
 	assert_memory_equal(&h, &other, sizeof(h));
 }
@@ -106,12 +107,12 @@ static void test_extremes(void **state)
 	struct hist h = {0};
 
 	(void)state;
-	hist__record(&h, 0);
+	add_sample(&h, 0);
 	assert_int_equal(hist__quantile(&h, 1000000), 0);
-	hist__record(&h, 5000);
+	add_sample(&h, 5000);
 	assert_true(hist__quantile(&h, 500000) == 1024);
 	assert_true(hist__quantile(&h, 500001) == 5000);
-	hist__record(&h, 1ULL << 50);
+	add_sample(&h, 1ULL << 50);
 	assert_true(hist__quantile(&h, 1000000) == 1ULL << 50);
 	assert_true(h.min_ns == 0 && h.max_ns == 1ULL << 50 && h.sum_ns == 5000 + (1ULL << 50));
 	assert_int_equal(hist__quantile(&h, 0), 1024);
@@ -138,7 +139,7 @@ static void test_quantiles(void **state)
 
 		for (i = 0; i < N; i++) {
 			samples[i] = 1024 + (next_random(&seed) >> (26 + round * (next_random(&seed) % 5)));
-			hist__record(&h, samples[i]);
+			add_sample(&h, samples[i]);
 		}
 		qsort(samples, N, sizeof(*samples), compare_u64);
 		for (i = 0; i < ARRAY_SIZE(ppms); i++) {
@@ -172,8 +173,8 @@ static void test_merge(void **state)
 	(void)state;
 	for (i = 0; i < 10000; i++) {
 		v = next_random(&seed) >> (20 + next_random(&seed) % 40);
-		hist__record(&parts[i % 4], v);
-		hist__record(&all, v);
+		add_sample(&parts[i % 4], v);
+		add_sample(&all, v);
 	}
 	for (i = 0; i < 4; i++)
 		hist__merge(&sum, &parts[i]);

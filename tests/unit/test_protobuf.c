@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* model/native and out/protobuf: where samples go in exponential buckets, and that what is packed is read back. */
 #include "summing.h"
+#include "sample.h"
 
 #include <math.h>
 
@@ -22,7 +23,7 @@ static void test_native_places(void **state)
 
 		if (ns > 1ULL << SF_HIST_MAX_POW)
 			continue;
-		hist__record(&h, ns);
+		add_sample(&h, ns);
 		native__from_hist(&h, &n);
 		assert_int_equal(n.zero_cnt, 0);
 		assert_int_equal(n.cnt, 1);
@@ -40,7 +41,7 @@ static void test_native_sums(void **state)
 
 	(void)state;
 	for (uint64_t ns = 1; ns < UINT64_MAX / 4; ns += ns / 9 + 1)
-		hist__record(&h, ns);
+		add_sample(&h, ns);
 	native__from_hist(&h, &n);
 	assert_true(n.zero_cnt == h.buckets[0] && n.zero_cnt > 0);
 	for (unsigned int i = 0; i < n.cnt; i++) {
