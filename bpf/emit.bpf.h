@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Records into the ring buffer, or into the sums (tally.bpf.h). The reader polls; it is woken early only when much waits for it, because a
- * wakeup per record costs more than everything else together.
+ * Records into the ring buffer, or into the sums (tally.bpf.h). The reader polls; it is woken early only when much
+ * waits for it, because a wakeup per record costs more than everything else together.
  */
 #ifndef SYNFIN_EMIT_BPF_H
 #define SYNFIN_EMIT_BPF_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who a task is: its numbers as synfin's PID namespace shows them, when its process was started, its user, name and cgroup,
- * and whether that cgroup is one asked for. Taken together, once, when a task comes to own something, so that a filter never needs the task again.
+ * and whether that cgroup is one asked for. Taken together, once, when a task comes to own something, so that a filter
+ * never needs the task again.
  */
 #ifndef SYNFIN_OWNER_BPF_H
 #define SYNFIN_OWNER_BPF_H

@@ -133,7 +133,7 @@ SF_INLINE void sf_tally_close(struct sf_sink *s, const struct sf_conn *c, __u64 
 }
 
 /*
- * `o` is the opening of `c`, which may have left it. The outcome is one that a record of this type can have, and so is the role.
+ * `o` is the opening of `c`, which may have left it. Outcome and role are such as a record of this type can have.
  */
 SF_INLINE void sf_tally(__u64 set, const struct sf_conn *c, const struct sf_opening *o,
 			enum sf_event_type type, enum sf_outcome outcome, __u64 ts)

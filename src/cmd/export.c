@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * synfin export: sums from the start on, served to Prometheus or written to a file of node_exporter's.
- * Records are read in the main thread as for the other commands; HTTP has a thread of its own.
+ * HTTP has a thread of its own, which reads the kernel side's sums when they are asked for; the main thread keeps the time.
  */
 #include "cmd/command.h"
 #include "cmd/session.h"
@@ -23,7 +23,7 @@
 #include "out/report.h"
 
 #define MAX_RUNS   128		  /* more than there are programs */
-#define STALLED_NS 10000000000ULL /* no record read for so long: not alive */
+#define STALLED_NS 10000000000ULL /* the main thread stood still for so long: not alive */
 
 struct exporter {
 	int argc;
@@ -37,7 +37,7 @@ struct exporter {
 	struct server *server;
 	int listen_fd; /* -1: none */
 	union listen_addr bound;
-	_Atomic uint64_t alive_ns; /* CLOCK_MONOTONIC: when records were last read */
+	_Atomic uint64_t alive_ns; /* CLOCK_MONOTONIC: when the main thread last said so */
 	int file_err;		   /* of the last text file */
 };
 

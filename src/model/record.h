@@ -85,8 +85,8 @@ struct record {
  * no alignment and no byte of it is trusted. *ret_rec is written only on success.
  *
  * Lower bounds (`at_least`): with SF_F_LATE every interval that begins at est_ts, which then is the moment
- * of first sight (or as much before it as is certain); the stamps of what had happened before (a FIN sent, acknowledged, received) equal est_ts,
- * and what was over by then is absent. With SF_F_TW_BLIND what ends with the socket instead of `end`.
+ * of first sight (or as much before it as is certain); the stamps of what had happened before (a FIN sent, acknowledged,
+ * received) equal est_ts, and what was over by then is absent. With SF_F_TW_BLIND what ends with the socket instead of `end`.
  * With SF_F_GAP a transition was missed: of a close only the life remains certain, the rest is absent; with
  * SF_OUT_NONE, its end among them, nothing.
  */

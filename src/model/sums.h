@@ -26,8 +26,8 @@ int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of);
 void sums__set_totals(struct sums *s, uint64_t folded, uint64_t bounds);
 
 /*
- * Adds to `series` what `now` has and `before` (NULL: nothing) had not. Of a row that both have the extremes are the exact
- * ones where they moved, and else the bounds of the outermost buckets that grew. 0 or as series__put().
+ * Adds to `series` what `now` has and `before` (NULL: nothing) had not. Of a row that both have the extremes are exact where
+ * they moved, and else off by less than the width of the outermost bucket that grew. 0 or -ENOMEM or -EOVERFLOW.
  */
 int sums__add_to(struct sums *now, struct sums *before, struct series *series);
 
