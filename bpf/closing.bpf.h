@@ -187,7 +187,7 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 	on_minisock_fin(tw); /* on another CPU it may have come before we knew the minisock */
 }
 
-/* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock that we can see. */
+/* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock, or none that we could see end. */
 static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	if (!has_tw) {
@@ -263,7 +263,7 @@ static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __
 static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
 	bool may_wait = old == TCP_FIN_WAIT2 || (old == TCP_CLOSING && all_acked(sk));
-	const struct inet_timewait_sock *tw = may_wait && has_tw ? take_minisock(sk) : NULL;
+	const struct inet_timewait_sock *tw = may_wait && has_tw ? find_minisock(sk) : NULL;
 	bool last_ack;
 
 	if (old == TCP_SYN_SENT || old == TCP_SYN_RECV) {

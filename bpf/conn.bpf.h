@@ -122,6 +122,12 @@ static __always_inline void uncount_tried(const struct sf_conn *c)
 static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 					__u64 ts);
 
+/* What on_child() keeps until it is known what kind of child it is. */
+static __always_inline bool is_tentative(const struct sf_conn *c)
+{
+	return c->flags & SF_F_PENDING && c->flags & SF_F_FASTOPEN && c->state == TCP_SYN_RECV;
+}
+
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
 static __always_inline void conn_evict(const void *object)
 {
@@ -131,7 +137,7 @@ static __always_inline void conn_evict(const void *object)
 		return;
 	if (c->flags & SF_F_ENDED)
 		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
-	else
+	else if (!is_tentative(c))
 		lose(SF_LOST_MISSED);
 	conn_forget(object, c);
 }
@@ -174,8 +180,13 @@ static __always_inline enum birth conn_insert(const void *object, struct sf_conn
 static __always_inline void conn_move(const void *from, const void *to, struct sf_conn *c)
 {
 	__u64 old = (__u64)from, new = (__u64)to;
+	long err = bpf_map_update_elem(&conns, &new, c, BPF_NOEXIST);
 
-	if (bpf_map_update_elem(&conns, &new, c, BPF_ANY))
+	if (err == -EEXIST) {
+		conn_evict(to);
+		err = bpf_map_update_elem(&conns, &new, c, BPF_ANY);
+	}
+	if (err)
 		lose(SF_LOST_EVICTED);
 	bpf_map_delete_elem(&conns, &old);
 }

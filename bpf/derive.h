@@ -92,6 +92,12 @@ SF_INLINE void sf_derive_port_search(struct sf_sink *sink, const struct sf_conn 
 			    sf_certain(c->flags & SF_F_LATE));
 }
 
+/* Where a request is met after its SYN-ACK has left (timers.bpf.h), the stamp of that stands for its SYN's. */
+SF_INLINE bool sf_knows_synack_delay(const struct sf_opening *o)
+{
+	return o->syn_ts != o->synack_ts;
+}
+
 /* Of requests alone; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
 SF_INLINE bool sf_knows_synack_retrans(const struct sf_conn *c, const struct sf_opening *o)
 {

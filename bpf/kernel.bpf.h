@@ -34,6 +34,15 @@ enum errno {
 	EMSGSIZE = 90
 };
 
+/* An address as a number: what the verifier knows of it is forgotten. */
+static __always_inline __u64 as_number(const void *object)
+{
+	__u64 number = (__u64)object;
+
+	asm volatile("%0 = -%0\n\t%0 = -%0" : "+r"(number));
+	return number;
+}
+
 static __always_inline __u32 netns_of(const struct sock_common *skc)
 {
 	return KREAD(skc, skc_net.net, ns.inum);

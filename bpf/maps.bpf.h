@@ -124,20 +124,6 @@ struct {
 } listened SEC(".maps");
 
 /*
- * Minisocks just made, until the full socket they replace is closed a moment later. Index: the socket's hash,
- * which the kernel copies into the minisock; value: the minisock's address. Two neighbours are tried. The
- * window is some hundred instructions, so that a collision needs two CPUs in it with the same index: then the
- * later one is lost and its connection ends as if tcp_max_tw_buckets had left no room.
- */
-#define TW_SLOTS 16384
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, TW_SLOTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} tw_slots SEC(".maps");
-
-/*
  * Minisocks by what the header of a segment for them says; only where the kernel does not name
  * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the FIN or the
  * minisock.
@@ -156,6 +142,14 @@ struct {
 	__type(value, __u64);
 } tw_headers SEC(".maps");
 
+/* What a connection is called, as long as it lives (ehash.bpf.h). */
+struct sf_name {
+	__u64 net; /* address of its struct net */
+	__u32 hash;
+	__u16 dport; /* network order */
+	__u16 pad;
+};
+
 /*
  * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
  * passive.bpf.h and timers.bpf.h for why).
@@ -163,13 +157,15 @@ struct {
 struct sf_cpu {
 	__u64 child;	       /* clone of a listener whose request has not been met, or 0 */
 	__u64 request_unknown; /* a request we do not know turned into .child */
-	__u64 cancelled;       /* timer of this request or minisock was cancelled: re-armed or dead */
+	__u64 cancelled; /* timer of this minisock was cancelled: it is armed anew, about to expire, or dying */
+	__u64 cancelled_id; /* ... of the connection it carries */
 	__u64 cancelled_ts;
-	__u64 cancelled_how;	  /* enum sf_outcome, if it is dead */
-	__u64 cancelled_substate; /* of a minisock */
-	__u64 cancelled_overdue;  /* ... at or past its time: it may be about to expire */
-	__u64 expired;		  /* timer of this request expired: re-armed or dead */
+	__u64 cancelled_how; /* enum sf_outcome, if it dies */
+	__u64 cancelled_substate;
+	struct sf_name cancelled_name;
+	__u64 expired; /* timer of this request expired: its handler runs, and arms it anew or not */
 	__u64 expired_outcome;
+	struct sf_name expired_name;
 	__u64 reset_for;  /* listener in whose name a RST was sent last: its accept queue is full */
 	__u64 tw_segment; /* minisock that took a segment last */
 	__u64 tw_segment_ts;

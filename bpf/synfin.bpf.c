@@ -16,6 +16,7 @@
 #include "slots.h"
 #include "maps.bpf.h"
 #include "kernel.bpf.h"
+#include "ehash.bpf.h"
 #include "owner.bpf.h"
 #include "filter.bpf.h"
 #include "tally.bpf.h"
@@ -99,9 +100,6 @@ static __always_inline void on_state(struct sock *sk, int old, int new)
 		on_simultaneous_open(sk, c, now);
 	} else if (c) {
 		on_change(sk, c, old, new, now);
-	} else if (new == TCP_CLOSE && (old == TCP_FIN_WAIT2 || old == TCP_CLOSING)) {
-		take_minisock(
-			sk); /* of a connection not followed: it must not lie there for the next of its name */
 	}
 }
 
@@ -241,10 +239,6 @@ AT_ENTRY(req_end6, tcp_v6_reqsk_destructor, on_request_end(req), struct request_
 AT_ENTRY(syn, tcp_conn_request, on_syn(sk, skb), void *rsk_ops, void *af_ops, struct sock *sk,
 	 struct sk_buff *skb)
 
-/* Renamed when hashing and arming became one step (6.11, commit b334b924c9b7). */
-AT_ENTRY(tw, inet_twsk_hashdance, on_minisock(tw), struct inet_timewait_sock *tw)
-AT_ENTRY(tws, inet_twsk_hashdance_schedule, on_minisock(tw), struct inet_timewait_sock *tw)
-
 AT_ENTRY(tw_set, __inet_twsk_schedule, on_minisock_fin(tw), struct inet_timewait_sock *tw)
 AT_ENTRY(tw_seg, tcp_timewait_state_process, on_minisock_segment(tw, th), struct inet_timewait_sock *tw,
 	 struct sk_buff *skb, struct tcphdr *th)
@@ -281,13 +275,6 @@ int BPF_KRETPROBE(sf_move_kr, struct request_sock *clone)
 }
 
 /* --- requests and minisocks by their timers: tracepoint tier ------------------------------------------- */
-
-SEC("?tp_btf/timer_start")
-int BPF_PROG(sf_tm_start, struct timer_list *t)
-{
-	on_timer_start(t);
-	return 0;
-}
 
 SEC("?tp_btf/timer_cancel")
 int BPF_PROG(sf_tm_cancel, struct timer_list *t)

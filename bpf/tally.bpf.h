@@ -126,15 +126,6 @@ __noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outc
 	return 0;
 }
 
-/* An address as a number: what the verifier knows of it is forgotten. */
-static __always_inline __u64 as_number(const void *object)
-{
-	__u64 number = (__u64)object;
-
-	asm volatile("%0 = -%0\n\t%0 = -%0" : "+r"(number));
-	return number;
-}
-
 /* A SYN that was dropped is all there is of its connection, and nothing carries that. */
 static __always_inline void tally_dropped_syn(const struct sf_conn *c)
 {

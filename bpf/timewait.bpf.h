@@ -13,45 +13,14 @@ static __always_inline void end_here(const void *object, struct sf_conn *c, enum
 				     __u64 ts);
 
 /*
- * The same connection? The hash covers both addresses and ports and a secret of the boot, and is the same in request,
- * child, socket and minisock. The IPv4 addresses are not compared: in an IPv6 request and its child they are leftovers.
+ * What carries the connection that this socket had until now: tcp_time_wait() has put it in the socket's place, and closes
+ * that one next. NULL: there was no room for one.
  */
-static __always_inline bool same_connection(const struct sock_common *a, const struct sock_common *b)
+static __always_inline const struct inet_timewait_sock *find_minisock(const struct sock *sk)
 {
-	return KREAD(a, skc_hash) == KREAD(b, skc_hash) && KREAD(a, skc_dport) == KREAD(b, skc_dport) &&
-	       KREAD(a, skc_net.net) == KREAD(b, skc_net.net);
-}
+	struct sf_name name = name_of(&sk->__sk_common);
 
-static __always_inline __u64 *tw_slot(const struct sock_common *skc, __u32 neighbour)
-{
-	__u32 index = (KREAD(skc, skc_hash) ^ neighbour) & (TW_SLOTS - 1);
-
-	return bpf_map_lookup_elem(&tw_slots, &index);
-}
-
-/* A minisock was made; the socket it replaces is closed next, by the same code (tcp_time_wait). */
-static __always_inline void on_minisock(const struct inet_timewait_sock *tw)
-{
-	__u64 *slot = tw_slot(&tw->__tw_common, 0);
-
-	if (slot && *slot)
-		slot = tw_slot(&tw->__tw_common, 1);
-	if (slot)
-		*slot = (__u64)tw;
-}
-
-static __always_inline const struct inet_timewait_sock *take_minisock(const struct sock *sk)
-{
-	for (__u32 i = 0; i < 2; i++) {
-		__u64 *slot = tw_slot(&sk->__sk_common, i);
-		const struct inet_timewait_sock *tw = slot ? (const void *)*slot : NULL;
-
-		if (tw && same_connection(&tw->__tw_common, &sk->__sk_common)) {
-			*slot = 0;
-			return tw;
-		}
-	}
-	return NULL;
+	return (const void *)find_in_ehash(&name, 1U << TCP_TIME_WAIT);
 }
 
 /* --- minisocks by the header of a segment --------------------------------------------------------------- */

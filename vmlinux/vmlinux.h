@@ -88,7 +88,29 @@ struct ns_common___counted { /* 5.11 to 6.17 */
 	refcount_t count;
 };
 
+struct hlist_nulls_node {
+	struct hlist_nulls_node *next; /* the lowest bit set: the end of the list */
+};
+
+struct hlist_nulls_head {
+	struct hlist_nulls_node *first;
+};
+
+struct inet_ehash_bucket {
+	struct hlist_nulls_head chain;
+};
+
+struct inet_hashinfo {
+	struct inet_ehash_bucket *ehash;
+	unsigned int ehash_mask;
+};
+
+struct inet_timewait_death_row {
+	struct inet_hashinfo *hashinfo;
+};
+
 struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row;
 	u8 sysctl_tcp_syncookies; /* int up to 5.10; the low byte says all */
 	u8 sysctl_tcp_fastopen;
 };
@@ -96,6 +118,14 @@ struct netns_ipv4 {
 struct net {
 	struct ns_common ns;
 	struct netns_ipv4 ipv4;
+};
+
+struct netns_ipv4___row_apart { /* 5.17 to 6.0 */
+	struct inet_timewait_death_row *tcp_death_row;
+};
+
+struct net___row_apart {
+	struct netns_ipv4___row_apart ipv4;
 };
 
 struct net___counted { /* up to 5.10 */
@@ -116,6 +146,7 @@ struct sock_common {
 	__be32 skc_rcv_saddr;
 	unsigned int skc_hash;
 	struct hlist_node skc_node;
+	struct hlist_nulls_node skc_nulls_node;
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
@@ -179,14 +210,15 @@ struct tcp_sock {
 	u32 srtt_us; /* eighths */
 	u32 total_retrans;
 	u32 data_segs_in;
-	u32 rcv_tstamp; /* jiffies: when the last ACK came */
+	u32 rcv_tstamp;		   /* jiffies: when the last ACK came */
 	u8 syn_data : 1;	   /* our SYN carried data */
 	u8 syn_fastopen : 1;	   /* ... or asked for a cookie */
 	u8 syn_fastopen_child : 1; /* since 6.14: the SYN made this child */
-	bool is_mptcp; /* absent without CONFIG_MPTCP (Debian's 5.10) */
+	bool is_mptcp;		   /* absent without CONFIG_MPTCP (Debian's 5.10) */
 };
 
 struct timer_list {
+	struct hlist_node entry;
 	unsigned long expires;
 	void (*function)(struct timer_list *);
 };
@@ -380,7 +412,8 @@ struct syscall_trace_exit {
 /* Registers of a kprobe, from arch/ptrace.h; read from the context, never relocated. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
+		flags, sp, ss;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

@@ -36,7 +36,7 @@ int tier__parse(const char *text, enum tier *ret_tier)
 #define TRACEPOINT_ARGS(name_, args, ...) \
 	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ }, .min_args = (args) }
 
-#define TIMERS TRACEPOINT("timers", "sf_tm_start", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
+#define TIMERS TRACEPOINT("timers", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
 
 const struct hook hooks[__HOOK_MAX] = {
 	[HOOK_STATE] = {
@@ -114,10 +114,8 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "FIN_WAIT2 of closed sockets, TIME_WAIT and its end",
 		.lost = "the end of an active close: fin_wait2_ns, close_ns and life_ns are lower bounds",
 		.variants = {
-			FULL("fentry", "sf_tws_fe", "sf_tw_end_fe"),
-			FULL("fentry", "sf_tw_fe", "sf_tw_end_fe"),
-			KPROBE("kprobe", "sf_tws_kp", "sf_tw_end_kp"),
-			KPROBE("kprobe", "sf_tw_kp", "sf_tw_end_kp"),
+			FULL("fentry", "sf_tw_end_fe"),
+			KPROBE("kprobe", "sf_tw_end_kp"),
 			TIMERS,
 		},
 	},

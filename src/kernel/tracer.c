@@ -118,7 +118,7 @@ static void drop_useless(struct tracer *t)
 {
 	struct hook_choice *c = &t->choices[HOOK_MIGRATE];
 
-	if (uses(t, HOOK_MIGRATE, "sf_tm_start") && !uses(t, HOOK_REQUEST, "sf_tm_start")) {
+	if (uses(t, HOOK_MIGRATE, "sf_tm_cancel") && !uses(t, HOOK_REQUEST, "sf_tm_cancel")) {
 		c->variant = NULL;
 		c->wanted = false;
 	}
@@ -147,8 +147,8 @@ static void configure(struct tracer *t)
 	t->skel->rodata->cfg_tick_ns = clock__tick_ns();
 	t->skel->rodata->has_tw = t->choices[HOOK_TIME_WAIT].variant != NULL;
 	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
-	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_start");
-	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_start");
+	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_cancel");
+	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_cancel");
 	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_SEGMENT, "sf_tw_header");
 	t->skel->rodata->cfg_pidns = pidns__own();
 	filters__configure(t->skel, t->opts.filter);
