@@ -3,7 +3,6 @@
 #include "base/json.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 void json__init(struct json *j, struct str *out)
@@ -59,22 +58,22 @@ void json__key(struct json *j, const char *key)
 {
 	assert(!j->after_key);
 	begin_value(j);
-	str__append_char(j->out, '"', 1);
-	str__append(j->out, key);
-	str__append(j->out, "\":");
+	str__append_key(j->out, key);
 	j->after_key = true;
 }
 
 void json__u64(struct json *j, uint64_t value)
 {
 	begin_value(j);
-	str__appendf(j->out, "%" PRIu64, value);
+	str__append_u64(j->out, value);
 }
 
 void json__i64(struct json *j, int64_t value)
 {
 	begin_value(j);
-	str__appendf(j->out, "%" PRId64, value);
+	if (value < 0)
+		str__append_char(j->out, '-', 1);
+	str__append_u64(j->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json__bool(struct json *j, bool value)

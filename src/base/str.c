@@ -70,6 +70,20 @@ void str__append(struct str *s, const char *text)
 	str__append_bytes(s, text, strlen(text));
 }
 
+void str__append_key(struct str *s, const char *key)
+{
+	size_t sz = strlen(key);
+	char *to;
+
+	if (!reserve(s, sz + 3))
+		return;
+	to = s->buf + s->len;
+	to[0] = '"';
+	memcpy(to + 1, key, sz);
+	memcpy(to + 1 + sz, "\":", 3);
+	s->len += sz + 3;
+}
+
 void str__append_char(struct str *s, char c, size_t cnt)
 {
 	if (!cnt || !reserve(s, cnt))
@@ -170,12 +184,28 @@ static void append_json_char(struct str *s, const char *bytes, size_t len, uint3
 	}
 }
 
+/* ASCII that stands for itself. */
+static size_t plain_length(const char *bytes, size_t sz)
+{
+	size_t len = 0;
+
+	while (len < sz && bytes[len] >= 0x20 && bytes[len] < 0x7f && bytes[len] != '"' && bytes[len] != '\\')
+		len++;
+	return len;
+}
+
 void str__append_json(struct str *s, const char *bytes, size_t sz)
 {
 	size_t i = 0, len;
 	uint32_t c;
 
 	while (i < sz) {
+		len = plain_length(bytes + i, sz - i);
+		if (len) {
+			str__append_bytes(s, bytes + i, len);
+			i += len;
+			continue;
+		}
 		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
 		if (len)
 			append_json_char(s, bytes + i, len, c);
