@@ -14,9 +14,11 @@ static __noinline enum birth follow_client(const struct sock *sk, __u64 now)
 	c.role = SF_ROLE_CLIENT;
 	c.state = TCP_SYN_SENT;
 	c.opening.connect_ts = now;
+	own_by_current(&c, SF_SRC_CONNECT);
+	if (cfg_by_task && !wants_task(&c)) /* its owner will be no other: the rest need not be read */
+		return NOT_FOLLOWED;
 	read_sock_tuple(&c, sk);
 	c.lport = KREAD(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
-	own_by_current(&c, SF_SRC_CONNECT);
 	return conn_insert(sk, &c);
 }
 
@@ -97,7 +99,9 @@ static __always_inline void on_client_established(struct sock *sk, struct sf_con
 	c->opening.seqs_known = 1;
 	c->est_ts = now;
 	stage_answered(c, now);
-	if (!write_open(sk, c, SF_OUT_ESTABLISHED, now))
+	if (write_open(sk, c, SF_OUT_ESTABLISHED, now))
+		conn_make_room(sk, c);
+	else
 		conn_forget(sk, c);
 }
 

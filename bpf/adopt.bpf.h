@@ -101,27 +101,40 @@ static __always_inline bool judge_past(struct sf_conn *c)
 	return true;
 }
 
-static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c, bool may_find_owner)
+/* False: the filter rejects it, or nobody would ask again about it. */
+static __always_inline bool judge_adopted(struct sf_conn *c, bool may_find_owner)
 {
-	__u64 key = (__u64)object;
 	enum verdict v;
 
 	c->flags |= SF_F_LATE;
 	v = judge_past(c) ? judge(c) : REJECT;
 	if (v == REJECT || (v == UNDECIDED && !may_find_owner))
-		return;
+		return false;
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
 	c->id = ++adopted << 13 | 0xfff;
-	if (bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST)) {
-		if (!conn_find(object))
-			lose(SF_LOST_EVICTED);
-		return;
-	}
-	if (is_unhashed(object))
-		conn_forget(object, c);
-	else if (v == ACCEPT)
+	return true;
+}
+
+static __always_inline void count_adopted(const struct sf_conn *c)
+{
+	if (!(c->flags & SF_F_PENDING))
 		count_tried(c);
+}
+
+static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c, bool may_find_owner)
+{
+	int err;
+
+	if (!judge_adopted(c, may_find_owner))
+		return;
+	err = conn_add(object, c);
+	if (err && err != -EEXIST)
+		lose(SF_LOST_EVICTED);
+	else if (!err && is_unhashed(object))
+		conn_forget(object, c);
+	else if (!err)
+		count_adopted(c);
 }
 
 static __always_inline void adopt_listener(const struct sock *sk)
@@ -203,6 +216,7 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 {
 	__u8 state = KREAD(tw, tw_substate);
 	struct sf_conn c = {};
+	int err;
 
 	if (!has_tw)
 		return;
@@ -211,8 +225,16 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	c.role = find_role(&c, KREAD(tw, tw_tb), false);
 	c.flags = SF_F_ORPHAN | (state == TCP_TIME_WAIT ? SF_F_TIME_WAIT : 0);
 	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : bpf_ktime_get_ns());
+	if (!judge_adopted(&c, false))
+		return;
 	index_minisock(tw, &c);
-	adopt(&tw->__tw_common, &c, false);
+	err = minisock_add(tw, &c);
+	if (err && err != -EEXIST)
+		lose(SF_LOST_EVICTED);
+	else if (!err && is_unhashed(&tw->__tw_common))
+		minisock_remove(tw);
+	else if (!err)
+		count_adopted(&c);
 }
 
 /* A task has this socket among its files. */

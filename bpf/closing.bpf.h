@@ -183,7 +183,7 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 	if (c->closing.fin_rcvd_ts)
 		begin_time_wait(sk, c, now);
 	index_minisock(tw, c);
-	conn_move(sk, tw, c);
+	minisock_inherit(sk, tw, c);
 	on_minisock_fin(tw); /* on another CPU it may have come before we knew the minisock */
 }
 
@@ -355,7 +355,7 @@ static __always_inline __u16 derive_reason(const struct sf_conn *c, const struct
  */
 static __always_inline void on_rst_out(const void *object, __u32 reason)
 {
-	struct sf_conn *c = object ? conn_find(object) : NULL;
+	struct sf_conn *c = object ? any_find(as_number(object)) : NULL;
 
 	if (!c) {
 		note_reset_for(object);

@@ -5,20 +5,11 @@
 #ifndef SYNFIN_CONN_BPF_H
 #define SYNFIN_CONN_BPF_H
 
-static __always_inline struct sf_conn *conn_find(const void *object)
-{
-	__u64 key = (__u64)object;
-
-	return bpf_map_lookup_elem(&conns, &key);
-}
-
 static __always_inline void conn_forget(const void *object, const struct sf_conn *c)
 {
-	__u64 key = (__u64)object;
-
 	if (c->flags & SF_F_PENDING && c->flags & SF_F_CLOSING)
 		bpf_map_delete_elem(&parked, &c->id);
-	bpf_map_delete_elem(&conns, &key);
+	conn_remove(object);
 }
 
 /*
@@ -152,9 +143,8 @@ enum birth {
 /* Takes `c`, built by the caller, into the table if the filter lets it. */
 static __always_inline enum birth conn_insert(const void *object, struct sf_conn *c)
 {
-	__u64 key = (__u64)object;
 	enum verdict v;
-	long err;
+	int err;
 
 	if (!active)
 		return NOT_FOLLOWED;
@@ -164,7 +154,7 @@ static __always_inline enum birth conn_insert(const void *object, struct sf_conn
 	c->id = new_id(c->role == SF_ROLE_CLIENT);
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
-	err = bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST);
+	err = conn_add(object, c);
 	if (err == -EEXIST)
 		return OCCUPIED;
 	if (err) {
@@ -176,19 +166,20 @@ static __always_inline enum birth conn_insert(const void *object, struct sf_conn
 	return FOLLOWED;
 }
 
-/* The connection is carried by another object from now on. `c` is the element under `from`, void afterwards. */
+/*
+ * The connection is carried by another request or socket from now on. `c` is the element under `from`, void afterwards.
+ */
 static __always_inline void conn_move(const void *from, const void *to, struct sf_conn *c)
 {
-	__u64 old = (__u64)from, new = (__u64)to;
-	long err = bpf_map_update_elem(&conns, &new, c, BPF_NOEXIST);
+	int err = conn_add(to, c);
 
 	if (err == -EEXIST) {
 		conn_evict(to);
-		err = bpf_map_update_elem(&conns, &new, c, BPF_ANY);
+		err = conn_add(to, c);
 	}
 	if (err)
 		lose(SF_LOST_EVICTED);
-	bpf_map_delete_elem(&conns, &old);
+	conn_remove(from);
 }
 
 /*

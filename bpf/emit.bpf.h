@@ -24,8 +24,10 @@ static __always_inline struct sf_event *event_reserve(const struct sf_conn *c, e
 
 static __always_inline void event_submit(struct sf_event *e)
 {
-	bool much = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= cfg_wakeup_bytes;
+	bool much = !woken && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= cfg_wakeup_bytes;
 
+	if (much)
+		woken = true;
 	bpf_ringbuf_submit(e, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 

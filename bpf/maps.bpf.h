@@ -7,6 +7,7 @@
 #define SYNFIN_MAPS_BPF_H
 
 /* <linux/compiler.h> has it; libbpf's headers do not. */
+#define READ_ONCE(x)	     (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /*
@@ -64,16 +65,27 @@ const volatile __u64 cfg_tick_ns; /* of the kernel's jiffies */
 /* Set by user space when all hooks are attached: what is born before could miss one of its events. */
 bool active;
 
+/* The reader was woken; it takes that back before it looks what there is. */
+bool woken;
+
 /* Processes that sf_family has added to flt_tree. */
 __u32 relatives;
 
 /* --- remembered -------------------------------------------------------------------------------------- */
 
+/* Connections followed, see table.bpf.h. Read by user space where it lies. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << SF_PAIR_BITS);
+	__type(key, __u32);
+	__type(value, struct sf_pair);
+} pairs SEC(".maps");
+
 /*
- * Every connection followed. Key: address of the kernel object that carries it now. Inserted at birth (which
- * overwrites: an address can be taken again before we saw its former owner die), moved at each hand-over,
- * deleted at tcp_destroy_sock, at the request's or the minisock's end. Bounded by the loader; when full a
- * connection is not followed and SF_LOST_EVICTED counts it. Not preallocated: an idle host pays for the
+ * Those that have no place there, and all minisocks. Key: address of the kernel object that carries it now. Inserted at
+ * birth, moved at each hand-over, deleted at tcp_destroy_sock, at the request's or the minisock's end. Bounded by the loader;
+ * when full a connection is not followed and SF_LOST_EVICTED counts it. Not preallocated: an idle host pays for the
  * buckets alone.
  */
 struct {

@@ -20,7 +20,7 @@ static __noinline enum birth follow_request(const struct request_sock *req, cons
 	if (KREAD(listener, sk_protocol) != IPPROTO_TCP)
 		return NOT_FOLLOWED;
 	c.role = SF_ROLE_SERVER;
-	c.state = TCP_NEW_SYN_RECV;
+	c.state = object == req ? TCP_NEW_SYN_RECV : TCP_SYN_RECV;
 	c.opening.syn_ts = syn_ts;
 	c.opening.listener = (__u64)listener;
 	c.opening.isn = KREAD(treq, snt_isn);
@@ -51,17 +51,16 @@ static __always_inline void on_request(const struct request_sock *req)
  * On the tracepoint tier nothing of ours runs when a request begins. What it says later of its beginning is the same but for
  * the SYN, for whose time that of the first SYN-ACK stands: it left less than a microsecond after the other tiers' stamp.
  */
-static __always_inline void meet_request(const struct request_sock *req, const void *object)
+static __always_inline struct sf_conn *meet_request(const struct request_sock *req, const void *object)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
 	__u64 synack = KREAD(treq, snt_synack) * 1000;
 
-	if (!timers_show_requests || conn_find(req))
-		return;
-	if (follow_request(req, object, synack) != OCCUPIED)
-		return;
-	conn_evict(object);
-	follow_request(req, object, synack);
+	if (follow_request(req, object, synack) == OCCUPIED) {
+		conn_evict(object);
+		follow_request(req, object, synack);
+	}
+	return conn_find(object);
 }
 
 static __always_inline void stage_synack(const struct sf_conn *c, __u64 ts, bool retrans)
@@ -100,10 +99,8 @@ static __always_inline void on_synack_again(const struct request_sock *req)
 
 	if (!c)
 		c = find_expired(req);
-	if (!c && timers_show_requests) {
-		meet_request(req, req);
-		c = conn_find(req);
-	}
+	if (!c && timers_show_requests)
+		c = meet_request(req, req);
 	if (!c || c->flags & SF_F_CLOSING)
 		return;
 	stamp_synack(c, req);
@@ -153,10 +150,8 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
 	struct sf_cpu *cpu = this_cpu();
 	const struct sock *listener;
 
-	if (is_new) {
-		meet_request(req, child);
-		c = conn_find(child);
-	}
+	if (is_new)
+		c = meet_request(req, child);
 	if (!c) {
 		if (cpu)
 			cpu->request_unknown = 1;
@@ -262,11 +257,11 @@ static __noinline int on_child(const struct sock *sk, __u64 now)
 {
 	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
-	__u64 key = (__u64)sk;
+	int err;
 
 	if (!cpu || !active)
 		return 0;
-	cpu->child = key;
+	cpu->child = (__u64)sk;
 	cpu->request_unknown = 0;
 	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
 		return 0;
@@ -275,7 +270,12 @@ static __noinline int on_child(const struct sock *sk, __u64 now)
 	c.state = TCP_SYN_RECV;
 	c.flags = SF_F_FASTOPEN | SF_F_PENDING;
 	c.opening.syn_ts = now;
-	if (bpf_map_update_elem(&conns, &key, &c, BPF_ANY))
+	err = conn_add(sk, &c);
+	if (err == -EEXIST) {
+		conn_evict(sk);
+		err = conn_add(sk, &c);
+	}
+	if (err)
 		lose(SF_LOST_EVICTED);
 	return 0;
 }

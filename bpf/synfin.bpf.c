@@ -17,6 +17,7 @@
 #include "maps.bpf.h"
 #include "kernel.bpf.h"
 #include "ehash.bpf.h"
+#include "table.bpf.h"
 #include "owner.bpf.h"
 #include "filter.bpf.h"
 #include "tally.bpf.h"

@@ -133,6 +133,17 @@ struct sf_conn {
 	};
 };
 
+#define SF_PAIR_BITS 14 /* of pairs in the table */
+
+/* Two places of the table (table.bpf.h), by lines of the cache: who looks for somebody that is not there reads one. */
+struct sf_pair {
+	__u64 keys[2];	 /* 0: nobody */
+	__u32 claims[2]; /* 0: free */
+	__u32 spilled;	 /* of this pair, in `conns` */
+	__u32 pad[9];
+	struct sf_conn conns[2];
+};
+
 enum sf_event_type {
 	SF_EV_OPEN = 1,	  /* the handshake ended, one way or another; .opening is valid */
 	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN */
@@ -284,6 +295,7 @@ _Static_assert(sizeof(struct sf_closing) == 72, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_conn) == 192,
 	       "one kmalloc-256 element of a BPF hash, header and key included");
 _Static_assert(sizeof(struct sf_event) == 216, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_pair) == 7 * 64, "lines of the cache");
 #endif
 
 #endif

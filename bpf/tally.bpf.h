@@ -111,7 +111,7 @@ static __always_inline const struct sf_opening *opening_of(const struct sf_conn 
  */
 __noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
-	const struct sf_conn *c = bpf_map_lookup_elem(&conns, &object);
+	const struct sf_conn *c = any_find(object);
 	const struct sf_opening *o;
 
 	if (!c || c->role >= __SF_ROLE_MAX) {

@@ -56,7 +56,7 @@ static __always_inline bool is_armed(const struct timer_list *t)
 static __always_inline void note_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw,
 					   enum sf_outcome how)
 {
-	const struct sf_conn *c = conn_find(tw);
+	const struct sf_conn *c = minisock_find(tw);
 
 	if (!c)
 		return;
@@ -73,7 +73,7 @@ static __always_inline void bury_cancelled(struct sf_cpu *cpu, enum sf_outcome h
 {
 	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
 	struct sf_name name = cpu->cancelled_name;
-	const struct sf_conn *c = conn_find(tw);
+	const struct sf_conn *c = minisock_find(tw);
 
 	cpu->cancelled = 0;
 	if (!c || c->id != cpu->cancelled_id)
@@ -133,7 +133,8 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 	if (child && same_connection(&child->__sk_common, &req->__req_common)) {
 		on_request_done(req, child, NULL);
 	} else if (is_unhashed(&req->__req_common)) {
-		meet_request(req, req);
+		if (!conn_find(req))
+			meet_request(req, req);
 		on_request_dead(req, request_outcome(cpu, req), bpf_ktime_get_ns());
 	}
 }
@@ -141,7 +142,8 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 /* Why it would die is read now: once its handler has left, its memory may be another's. */
 static __always_inline void request_timer_expired(struct sf_cpu *cpu, const struct request_sock *req)
 {
-	meet_request(req, req);
+	if (!conn_find(req))
+		meet_request(req, req);
 	cpu->expired = (__u64)req;
 	cpu->expired_outcome = request_outcome(cpu, req);
 	cpu->expired_name = name_of(&req->__req_common);

@@ -23,6 +23,22 @@ static __always_inline const struct inet_timewait_sock *find_minisock(const stru
 	return (const void *)find_in_ehash(&name, 1U << TCP_TIME_WAIT);
 }
 
+/* `c` is the element under `sk`, void afterwards. What is under the minisock's address died unseen. */
+static __always_inline void minisock_inherit(const struct sock *sk, const struct inet_timewait_sock *tw,
+					     struct sf_conn *c)
+{
+	int err = minisock_add(tw, c);
+
+	if (err == -EEXIST) {
+		lose(SF_LOST_MISSED);
+		minisock_remove(tw);
+		err = minisock_add(tw, c);
+	}
+	if (err)
+		lose(SF_LOST_EVICTED);
+	conn_remove(sk);
+}
+
 /* --- minisocks by the header of a segment --------------------------------------------------------------- */
 
 static __always_inline __u32 fold_addr(const __u8 *a)
@@ -93,7 +109,7 @@ static __always_inline void write_gone(const void *object, struct sf_conn *c, en
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
 static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 {
-	struct sf_conn *c = conn_find(tw);
+	struct sf_conn *c = minisock_find(tw);
 	__u64 now;
 
 	if (!c || c->flags & SF_F_TIME_WAIT || KREAD(tw, tw_substate) != TCP_TIME_WAIT)
@@ -178,7 +194,7 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw, __u8 substate,
 					     enum sf_outcome how, __u64 ts)
 {
-	struct sf_conn *c = conn_find(tw);
+	struct sf_conn *c = minisock_find(tw);
 
 	if (!c)
 		return;
@@ -189,7 +205,7 @@ static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw
 		write_unseen_end(tw, c);
 	else
 		write_unfinished(tw, c, how, ts);
-	conn_forget(tw, c);
+	minisock_remove(tw);
 }
 
 static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw)

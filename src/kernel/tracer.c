@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -508,6 +509,7 @@ int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx)
 
 	t->fn = fn;
 	t->ctx = ctx;
+	t->skel->bss->woken = false;
 	err = ring_buffer__consume(t->ring);
 	return err < 0 ? err : 0;
 }
@@ -519,23 +521,49 @@ int tracer__fd(const struct tracer *t)
 
 #define WALK_BATCH 1024 /* more than any bucket of the hash holds */
 
-static int tell_alive(const struct sf_conn *conns, uint32_t cnt, tracer_record_fn fn, void *ctx)
+static int tell_alive(const struct sf_conn *c, tracer_record_fn fn, void *ctx)
 {
-	struct sf_event ev = {.type = SF_EV_ALIVE};
+	struct sf_event ev = {.type = SF_EV_ALIVE, .ts = clock__mono_ns(), .conn = *c};
+
+	return c->flags & (SF_F_PENDING | SF_F_ENDED) ? 0 : fn(ctx, &ev, sizeof(ev));
+}
+
+/* Who comes or goes while its place is read is not there. */
+static int walk_pair(const struct sf_pair *p, tracer_record_fn fn, void *ctx)
+{
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < cnt; i++) {
-		if (conns[i].flags & (SF_F_PENDING | SF_F_ENDED))
+	for (int i = 0; !err && i < 2; i++) {
+		uint64_t key = __atomic_load_n(&p->keys[i], __ATOMIC_ACQUIRE);
+		struct sf_conn c;
+
+		if (!key)
 			continue;
-		ev.ts = clock__mono_ns();
-		ev.conn = conns[i];
-		err = fn(ctx, &ev, sizeof(ev));
+		c = p->conns[i];
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&p->keys[i], __ATOMIC_RELAXED) == key)
+			err = tell_alive(&c, fn, ctx);
 	}
 	return err;
 }
 
+static int walk_pairs(const struct tracer *t, tracer_record_fn fn, void *ctx)
+{
+	size_t sz = sizeof(struct sf_pair) << SF_PAIR_BITS;
+	const struct sf_pair *pairs =
+		mmap(NULL, sz, PROT_READ, MAP_SHARED, bpf_map__fd(t->skel->maps.pairs), 0);
+	int err = 0;
+
+	if (pairs == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; !err && i < 1U << SF_PAIR_BITS; i++)
+		err = walk_pair(&pairs[i], fn, ctx);
+	munmap((void *)pairs, sz);
+	return err;
+}
+
 /* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
-int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
+static int walk_conns(const struct tracer *t, tracer_record_fn fn, void *ctx)
 {
 	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
 	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
@@ -549,13 +577,21 @@ int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 					   NULL);
 		if (end && end != -ENOENT)
 			err = end;
-		else
-			err = tell_alive(conns, cnt, fn, ctx);
+		for (uint32_t i = 0; !err && i < cnt; i++)
+			err = tell_alive(&conns[i], fn, ctx);
 		from = &at;
 	}
 	free(keys);
 	free(conns);
 	return err;
+}
+
+/* In this order, one that is moved meanwhile is rather met twice than not at all. */
+int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
+{
+	int err = walk_pairs(t, fn, ctx);
+
+	return err ? err : walk_conns(t, fn, ctx);
 }
 
 static bool get_info(const struct bpf_program *prog, struct bpf_prog_info *ret_info)
