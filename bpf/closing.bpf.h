@@ -290,29 +290,30 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 }
 
 /* tcp_destroy_sock: nothing of this socket comes after it. */
-static __always_inline void on_destroy(struct sock *sk)
+static __noinline int on_destroy(struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
 	__u64 now;
 
 	if (!c)
-		return;
+		return 0;
 	now = bpf_ktime_get_ns();
 	if (c->flags & SF_F_ENDED) { /* no RST was sent for it */
 		end_here(sk, c, SF_OUT_ABORTED, now);
-		return;
+		return 0;
 	}
 	/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
 	lose(SF_LOST_MISSED);
 	c->flags |= SF_F_GAP;
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECV) {
 		conn_forget(sk, c);
-		return;
+		return 0;
 	}
 	if (!begin_closing(sk, c))
-		return;
+		return 0;
 	take_numbers(sk, c);
 	end_here(sk, c, SF_OUT_NONE, now);
+	return 0;
 }
 
 /* tcp_receive_reset, before the change of state that it causes. */

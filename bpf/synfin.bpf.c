@@ -78,7 +78,8 @@ static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int ol
 	}
 }
 
-static __always_inline void on_state(struct sock *sk, int old, int new)
+/* Not inlined, as on_destroy(): two programs share it in the object file. */
+static __noinline int on_state(struct sock *sk, int old, int new)
 {
 	__u64 now = bpf_ktime_get_ns(), key = (__u64)sk;
 	struct sf_conn *c;
@@ -102,6 +103,7 @@ static __always_inline void on_state(struct sock *sk, int old, int new)
 	} else if (c) {
 		on_change(sk, c, old, new, now);
 	}
+	return 0;
 }
 
 /* An MPTCP socket is not a tcp_sock; its subflows are. */
@@ -361,7 +363,7 @@ int BPF_KRETPROBE(sf_accept_kr, struct sock *sk)
 }
 
 /* No function hooks: what accept() left behind the descriptor it returns. */
-static __always_inline void on_accept_return(long fd)
+static __noinline int on_accept_return(long fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fdtable *fdt;
@@ -369,14 +371,15 @@ static __always_inline void on_accept_return(long fd)
 	struct socket *socket;
 
 	if (fd < 0)
-		return;
+		return 0;
 	fdt = KREAD(task, files, fdt);
 	if (fd >= KREAD(fdt, max_fds))
-		return;
+		return 0;
 	files = KREAD(fdt, fd);
 	bpf_core_read(&file, sizeof(file), files + fd);
 	socket = KREAD(file, private_data);
 	on_accept(KREAD(socket, sk));
+	return 0;
 }
 
 SEC("?tp/syscalls/sys_exit_accept4")
