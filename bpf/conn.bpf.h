@@ -49,15 +49,17 @@ static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 	set_in_cgroup(c, o->in_cgroup);
 }
 
-static __always_inline void own_by_current(struct sf_conn *c, enum sf_source source)
+/* Not inlined: what it needs of the stack is gone when it returns. */
+static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
 {
 	const struct task_struct *task = current_task();
 	struct sf_owner o;
 
 	if (is_kernel_thread(task))
-		return;
+		return 0;
 	read_owner(&o, task, source);
 	own(c, &o);
+	return 0;
 }
 
 static __always_inline void disown(struct sf_conn *c)

@@ -248,36 +248,42 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 
 /* --- children ----------------------------------------------------------------------------------------- */
 
-/*
- * LISTEN>SYN_RECV, a clone of the listener that will be a child; its addresses are not all set before 6.18. With TCP Fast
- * Open it may be one that the SYN made, which the accept queue gets at once and no request leads to: it is followed from
- * here, undecided, until the request's hand-over takes its place or it shows that there was none.
- */
-static __noinline int on_child(const struct sock *sk, __u64 now)
+/* 0, or what conn_add() says. */
+static __noinline int follow_tentatively(const struct sock *sk, __u64 now)
 {
-	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
-	int err;
 
-	if (!cpu || !active)
-		return 0;
-	cpu->child = (__u64)sk;
-	cpu->request_unknown = 0;
-	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
-		return 0;
 	c.id = new_id(false);
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	c.flags = SF_F_FASTOPEN | SF_F_PENDING;
 	c.opening.syn_ts = now;
-	err = conn_add(sk, &c);
+	return conn_add(sk, &c);
+}
+
+/*
+ * LISTEN>SYN_RECV, a clone of the listener that will be a child; its addresses are not all set before 6.18. With TCP Fast
+ * Open it may be one that the SYN made, which the accept queue gets at once and no request leads to: it is followed from
+ * here, undecided, until the request's hand-over takes its place or it shows that there was none.
+ */
+static __always_inline void on_child(const struct sock *sk, __u64 now)
+{
+	struct sf_cpu *cpu = this_cpu();
+	int err;
+
+	if (!cpu || !active)
+		return;
+	cpu->child = (__u64)sk;
+	cpu->request_unknown = 0;
+	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
+		return;
+	err = follow_tentatively(sk, now);
 	if (err == -EEXIST) {
 		conn_evict(sk);
-		err = conn_add(sk, &c);
+		err = follow_tentatively(sk, now);
 	}
 	if (err)
 		lose(SF_LOST_EVICTED);
-	return 0;
 }
 
 /* The SYN made this child, not the final ACK: data came with it, it was accepted already, or the kernel says so. */
