@@ -107,9 +107,15 @@ static void choose(struct tracer *t, enum hook_id id)
 	}
 }
 
+/* How this hook is attached; NULL: not at all. */
+static const struct hook_variant *used_variant(const struct tracer *t, enum hook_id id)
+{
+	return t->choices[id].wanted ? t->choices[id].variant : NULL;
+}
+
 static bool uses(const struct tracer *t, enum hook_id id, const char *prog)
 {
-	const struct hook_variant *v = t->choices[id].variant;
+	const struct hook_variant *v = used_variant(t, id);
 
 	return v && strcmp(v->progs[0], prog) == 0;
 }
@@ -137,7 +143,7 @@ static void configure(struct tracer *t)
 		choose(t, id);
 	drop_useless(t);
 	for (int id = 0; id < __HOOK_MAX; id++) {
-		const struct hook_variant *v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+		const struct hook_variant *v = used_variant(t, id);
 
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++)
 			bpf_program__set_autoload(find_prog(t, v->progs[i]), true);
@@ -208,7 +214,7 @@ static bool is_iterator(const struct bpf_program *prog)
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
 {
 	for (int other = 0; other < (int)id; other++) {
-		const struct hook_variant *v = t->choices[other].variant;
+		const struct hook_variant *v = used_variant(t, other);
 
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++)
 			if (strcmp(v->progs[i], prog) == 0)
@@ -221,7 +227,7 @@ static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, c
 static int attach(struct tracer *t, const char **ret_prog)
 {
 	for (int id = 0; id < __HOOK_MAX; id++) {
-		const struct hook_variant *v = t->choices[id].wanted ? t->choices[id].variant : NULL;
+		const struct hook_variant *v = used_variant(t, id);
 
 		for (size_t i = 0; v && i < HOOK_MAX_PROGS && v->progs[i]; i++) {
 			int err;
@@ -396,7 +402,7 @@ static int run_family(struct tracer *t)
 
 static void find_family(struct tracer *t)
 {
-	if (t->choices[HOOK_TREE].wanted && t->choices[HOOK_TREE].variant)
+	if (used_variant(t, HOOK_TREE))
 		note_warm(t, HOOK_TREE, run_family(t));
 }
 
@@ -462,10 +468,24 @@ static int set_up(struct tracer *t)
 	return 0;
 }
 
+/* Shows what only a server's connection does. */
+static bool is_of_servers(enum hook_id id)
+{
+	return id == HOOK_REQUEST || id == HOOK_SYN || id == HOOK_MIGRATE || id == HOOK_SYNACK_RETRANS || id == HOOK_ACCEPT;
+}
+
+/* A role that is not known may yet turn out to be a server's. */
+static bool wants_servers(const struct filter *f)
+{
+	return !f->roles || f->roles & (1U << SF_ROLE_SERVER | 1U << SF_ROLE_NONE);
+}
+
 static bool is_wanted(const struct tracer_opts *opts, enum hook_id id)
 {
 	if (id == HOOK_TREE)
 		return opts->filter->tree_cnt > 0;
+	if (is_of_servers(id) && !wants_servers(opts->filter))
+		return false;
 	return !opts->snapshot || id == HOOK_SOCKETS || id == HOOK_OWNERS;
 }
 

@@ -26,21 +26,14 @@ def told(lost):
     return ", ".join(f"{count:,} {kind}" for kind, count in lost.items() if count and kind != "unattributed") or "0"
 
 
-def _has_command(name):
-    usage = subprocess.run([settings.SYNFIN, "--help"], capture_output=True, text=True).stdout
-    return re.search(rf"^\s+synfin {name}\b", usage, re.MULTILINE) is not None
-
-
 def _synfin(*args):
     return [settings.SYNFIN, *args]
 
 
 def known():
     """{name: argv} of everything that can be measured on this host, the cheapest of synfin's first."""
-    modes = {"filtered out": _synfin("trace", "-p", "1"), "hist": _synfin("hist")}
-    if _has_command("export"):
-        modes["export"] = _synfin("export", "--listen", "127.0.0.1:0")
-    modes["trace --json"] = _synfin("trace", "--json")
+    modes = {"filtered out": _synfin("trace", "-p", "1"), "hist": _synfin("hist"),
+             "export": _synfin("export", "--listen", "127.0.0.1:0"), "trace --json": _synfin("trace", "--json")}
     for peer in PEERS:
         path = shutil.which(peer, path="/usr/sbin:/usr/bin:" + os.environ.get("PATH", ""))
         if path:

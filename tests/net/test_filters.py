@@ -734,3 +734,24 @@ def test_processes_outside_the_pid_namespace(netns, spawn):
         for record in closes:
             check(record["owner"], pid=None, tid=None, uid=0)
             check(record["closer"], pid=None, comm=None)
+
+
+def programs(pid):
+    """Names of the BPF programs that a process holds, as the kernel has them."""
+    ids = set()
+    for entry in os.scandir(f"/proc/{pid}/fdinfo"):
+        with contextlib.suppress(OSError), open(entry.path, encoding="ascii") as info:
+            ids.update(int(line.split()[1]) for line in info if line.startswith("prog_id:"))
+    shown = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout
+    return {prog["name"] for prog in json.loads(shown) if prog["id"] in ids}
+
+
+@pytest.mark.native
+def test_clients_alone(netns, trace):
+    """Who asks for clients alone does not pay for what shows servers: above all not for the system calls' tracepoints."""
+    both, clients = trace(netns), trace(netns, args=["--role", "client"])
+    of_servers = {name for name in programs(both.process.pid) if name.startswith(("sf_accept", "sf_req", "sf_synack"))}
+    assert of_servers and not of_servers & programs(clients.process.pid)
+    for sock in dial(netns, netns):
+        sock.close()
+    assert [record["role"] for record in clients.stop().of("open")] == ["client"]
