@@ -79,7 +79,7 @@ void str__append_key(struct str *s, const char *key)
 		return;
 	to = s->buf + s->len;
 	to[0] = '"';
-	memcpy(to + 1, key, sz);
+	memcpy(to + 1, key, sz + 1);
 	memcpy(to + 1 + sz, "\":", 3);
 	s->len += sz + 3;
 }

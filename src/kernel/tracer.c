@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -25,6 +24,7 @@
 #include "kernel/pidns.h"
 #include "kernel/sums.h"
 #include "kernel/syscall_tp.h"
+#include "kernel/walk.h"
 #include "kernel/warm.h"
 #include "synfin.skel.h"
 
@@ -471,7 +471,8 @@ static int set_up(struct tracer *t)
 /* Shows what only a server's connection does. */
 static bool is_of_servers(enum hook_id id)
 {
-	return id == HOOK_REQUEST || id == HOOK_SYN || id == HOOK_MIGRATE || id == HOOK_SYNACK_RETRANS || id == HOOK_ACCEPT;
+	return id == HOOK_REQUEST || id == HOOK_SYN || id == HOOK_MIGRATE || id == HOOK_SYNACK_RETRANS ||
+	       id == HOOK_ACCEPT;
 }
 
 /* A role that is not known may yet turn out to be a server's. */
@@ -539,79 +540,9 @@ int tracer__fd(const struct tracer *t)
 	return ring_buffer__epoll_fd(t->ring);
 }
 
-#define WALK_BATCH 1024 /* more than any bucket of the hash holds */
-
-static int tell_alive(const struct sf_conn *c, tracer_record_fn fn, void *ctx)
-{
-	struct sf_event ev = {.type = SF_EV_ALIVE, .ts = clock__mono_ns(), .conn = *c};
-
-	return c->flags & (SF_F_PENDING | SF_F_ENDED) ? 0 : fn(ctx, &ev, sizeof(ev));
-}
-
-/* Who comes or goes while its place is read is not there. */
-static int walk_pair(const struct sf_pair *p, tracer_record_fn fn, void *ctx)
-{
-	int err = 0;
-
-	for (int i = 0; !err && i < 2; i++) {
-		uint64_t key = __atomic_load_n(&p->keys[i], __ATOMIC_ACQUIRE);
-		struct sf_conn c;
-
-		if (!key)
-			continue;
-		c = p->conns[i];
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (__atomic_load_n(&p->keys[i], __ATOMIC_RELAXED) == key)
-			err = tell_alive(&c, fn, ctx);
-	}
-	return err;
-}
-
-static int walk_pairs(const struct tracer *t, tracer_record_fn fn, void *ctx)
-{
-	size_t sz = sizeof(struct sf_pair) << SF_PAIR_BITS;
-	const struct sf_pair *pairs =
-		mmap(NULL, sz, PROT_READ, MAP_SHARED, bpf_map__fd(t->skel->maps.pairs), 0);
-	int err = 0;
-
-	if (pairs == MAP_FAILED)
-		return -errno;
-	for (size_t i = 0; !err && i < 1U << SF_PAIR_BITS; i++)
-		err = walk_pair(&pairs[i], fn, ctx);
-	munmap((void *)pairs, sz);
-	return err;
-}
-
-/* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
-static int walk_conns(const struct tracer *t, tracer_record_fn fn, void *ctx)
-{
-	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
-	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
-	uint32_t at, cnt = WALK_BATCH;
-	int err = keys && conns ? 0 : -ENOMEM, end = 0;
-	void *from = NULL;
-
-	while (!err && !end) {
-		cnt = WALK_BATCH;
-		end = bpf_map_lookup_batch(bpf_map__fd(t->skel->maps.conns), from, &at, keys, conns, &cnt,
-					   NULL);
-		if (end && end != -ENOENT)
-			err = end;
-		for (uint32_t i = 0; !err && i < cnt; i++)
-			err = tell_alive(&conns[i], fn, ctx);
-		from = &at;
-	}
-	free(keys);
-	free(conns);
-	return err;
-}
-
-/* In this order, one that is moved meanwhile is rather met twice than not at all. */
 int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 {
-	int err = walk_pairs(t, fn, ctx);
-
-	return err ? err : walk_conns(t, fn, ctx);
+	return walk__table(t->skel, fn, ctx);
 }
 
 static bool get_info(const struct bpf_program *prog, struct bpf_prog_info *ret_info)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The table is an array of pairs, read where it lies, and a hash (bpf/table.bpf.h). */
+#include "kernel/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "synfin.h"
+#include "synfin.skel.h"
+
+#define WALK_BATCH 1024 /* more than any bucket of the hash holds */
+
+static int tell_alive(const struct sf_conn *c, tracer_record_fn fn, void *ctx)
+{
+	struct sf_event ev = {.type = SF_EV_ALIVE, .ts = clock__mono_ns(), .conn = *c};
+
+	return c->flags & (SF_F_PENDING | SF_F_ENDED) ? 0 : fn(ctx, &ev, sizeof(ev));
+}
+
+/* Who comes or goes while its place is read is not there. */
+static int walk_pair(const struct sf_pair *p, tracer_record_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < 2; i++) {
+		uint64_t key = __atomic_load_n(&p->keys[i], __ATOMIC_ACQUIRE);
+		struct sf_conn c;
+
+		if (!key)
+			continue;
+		c = p->conns[i];
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&p->keys[i], __ATOMIC_RELAXED) == key)
+			err = tell_alive(&c, fn, ctx);
+	}
+	return err;
+}
+
+static int walk_pairs(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
+{
+	size_t sz = sizeof(struct sf_pair) << SF_PAIR_BITS;
+	const struct sf_pair *pairs = mmap(NULL, sz, PROT_READ, MAP_SHARED, bpf_map__fd(skel->maps.pairs), 0);
+	int err = 0;
+
+	if (pairs == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; !err && i < 1U << SF_PAIR_BITS; i++)
+		err = walk_pair(&pairs[i], fn, ctx);
+	munmap((void *)pairs, sz);
+	return err;
+}
+
+/* By whole buckets: with one key after the other, a key deleted meanwhile would begin the walk anew. */
+static int walk_conns(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
+{
+	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
+	struct sf_conn *conns = calloc(WALK_BATCH, sizeof(*conns));
+	uint32_t at, cnt = WALK_BATCH;
+	int err = keys && conns ? 0 : -ENOMEM, end = 0;
+	void *from = NULL;
+
+	while (!err && !end) {
+		cnt = WALK_BATCH;
+		end = bpf_map_lookup_batch(bpf_map__fd(skel->maps.conns), from, &at, keys, conns, &cnt, NULL);
+		if (end && end != -ENOENT)
+			err = end;
+		for (uint32_t i = 0; !err && i < cnt; i++)
+			err = tell_alive(&conns[i], fn, ctx);
+		from = &at;
+	}
+	free(keys);
+	free(conns);
+	return err;
+}
+
+/* In this order, one that is moved meanwhile is rather met twice than not at all. */
+int walk__table(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
+{
+	int err = walk_pairs(skel, fn, ctx);
+
+	return err ? err : walk_conns(skel, fn, ctx);
+}
