@@ -31,13 +31,16 @@ static __always_inline struct sf_row *find_row(__u64 set, __u32 row)
 	return r ? r : bpf_map_lookup_elem(&rows, &row);
 }
 
-/* Not static: verified once, not at each call. */
+/*
+ * Not static: verified once, not at each call. Before 6.9 (commit 2afae08c9dcb) even where it is never called: there the
+ * switch leaves nothing to verify.
+ */
 __noinline int sf_add_count(__u64 set, __u32 slot, __u32 n)
 {
 	struct sf_place place = sf_counter_place(slot);
 	struct sf_row *r;
 
-	if (!n)
+	if (!cfg_tally || !n)
 		return 0;
 	r = find_row(set, place.row);
 	if (r)
@@ -67,8 +70,11 @@ static __always_inline void add_sample(__u64 set, __u32 slot, __u64 ns)
 /* Lower bounds are no measurements: counted, kept out of histograms. */
 __noinline int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum sf_certainty certainty)
 {
-	enum sf_verdict v = sf_duration(from, to, certainty);
+	enum sf_verdict v;
 
+	if (!cfg_tally)
+		return 0;
+	v = sf_duration(from, to, certainty);
 	if (v == SF_BACKWARDS)
 		count(SF_CNT_BACKWARDS);
 	if (v != SF_KNOWN || slot >= SF_FIRST_COUNTER)
@@ -111,9 +117,12 @@ static __always_inline const struct sf_opening *opening_of(const struct sf_conn 
  */
 __noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
-	const struct sf_conn *c = any_find(object);
 	const struct sf_opening *o;
+	const struct sf_conn *c;
 
+	if (!cfg_tally)
+		return 0;
+	c = any_find(object);
 	if (!c || c->role >= __SF_ROLE_MAX) {
 		lose(SF_LOST_DROPPED);
 		return 0;
