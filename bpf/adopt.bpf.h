@@ -231,10 +231,12 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	err = minisock_add(tw, &c);
 	if (err && err != -EEXIST)
 		lose(SF_LOST_EVICTED);
-	else if (!err && is_unhashed(&tw->__tw_common))
+	else if (!err && is_unhashed(&tw->__tw_common)) {
+		unindex_minisock(&c);
 		minisock_remove(tw);
-	else if (!err)
+	} else if (!err) {
 		count_adopted(&c);
+	}
 }
 
 /* A task has this socket among its files. */

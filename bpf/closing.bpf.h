@@ -184,7 +184,11 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 		begin_time_wait(sk, c, now);
 	index_minisock(tw, c);
 	minisock_inherit(sk, tw, c);
-	on_minisock_fin(tw); /* on another CPU it may have come before we knew the minisock */
+	/* On another CPU the peer's FIN, or what kills it, may have come before we knew the minisock. */
+	if (is_unhashed(&tw->__tw_common))
+		minisock_lose(tw);
+	else
+		on_minisock_fin(tw);
 }
 
 /* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock, or none that we could see end. */

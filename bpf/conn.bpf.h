@@ -122,17 +122,24 @@ static __always_inline bool is_tentative(const struct sf_conn *c)
 }
 
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
-static __always_inline void conn_evict(const void *object)
+__noinline int evict(__u64 address) /* not static: as tally() */
 {
+	const void *object = (const void *)address;
 	struct sf_conn *c = conn_find(object);
 
 	if (!c)
-		return;
+		return 0;
 	if (c->flags & SF_F_ENDED)
 		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
 	else if (!is_tentative(c))
 		lose(SF_LOST_MISSED);
 	conn_forget(object, c);
+	return 0;
+}
+
+static __always_inline void conn_evict(const void *object)
+{
+	evict(as_number(object));
 }
 
 /* What became of taking a connection into the table. */

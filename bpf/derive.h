@@ -66,7 +66,7 @@ SF_INLINE __u64 sf_stage_ts(const struct sf_conn *c, const struct sf_opening *o,
 	case SF_ST_CONNECT:
 		return o->connect_ts;
 	case SF_ST_SYN:
-		return sf_has_request(c) ? o->syn_ts : 0;
+		return sf_has_request(c) && !o->syn_assumed ? o->syn_ts : 0;
 	case SF_ST_SYNACK:
 		return sf_has_request(c) ? o->synack_ts : 0;
 	case SF_ST_ESTABLISHED:
@@ -92,22 +92,21 @@ SF_INLINE void sf_derive_port_search(struct sf_sink *sink, const struct sf_conn 
 			    sf_certain(c->flags & SF_F_LATE));
 }
 
-/* Where a request is met after its SYN-ACK has left (timers.bpf.h), the stamp of that stands for its SYN's. */
-SF_INLINE bool sf_knows_synack_delay(const struct sf_opening *o)
-{
-	return o->syn_ts != o->synack_ts;
-}
-
 /* Of requests alone; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
 SF_INLINE bool sf_knows_synack_retrans(const struct sf_conn *c, const struct sf_opening *o)
 {
 	return c->role == SF_ROLE_SERVER && sf_has_request(c) && o->seqs_known;
 }
 
+/* When it began. */
+SF_INLINE __u64 sf_handshake_ts(const struct sf_conn *c, const struct sf_opening *o)
+{
+	return sf_has_request(c) ? o->syn_ts : 0;
+}
+
 SF_INLINE void sf_derive_handshake(struct sf_sink *sink, const struct sf_conn *c, const struct sf_opening *o)
 {
-	sf_measured(sink, REC_HANDSHAKE, sf_stage_ts(c, o, SF_ST_SYN), c->est_ts,
-		    sf_certain(c->flags & SF_F_LATE));
+	sf_measured(sink, REC_HANDSHAKE, sf_handshake_ts(c, o), c->est_ts, sf_certain(c->flags & SF_F_LATE));
 }
 
 SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, const struct sf_opening *o,
@@ -116,8 +115,7 @@ SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, con
 	if (outcome == SF_OUT_ESTABLISHED)
 		sf_derive_handshake(sink, c, o);
 	else if (outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
-		sf_measured(sink, REC_ATTEMPT, sf_stage_ts(c, o, SF_ST_SYN), ts,
-			    sf_certain(c->flags & SF_F_LATE));
+		sf_measured(sink, REC_ATTEMPT, sf_handshake_ts(c, o), ts, sf_certain(c->flags & SF_F_LATE));
 	sf_derive_port_search(sink, c, o);
 	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here. */
 	if (o->accept_ts >= c->est_ts)

@@ -2,12 +2,12 @@
 /*
  * The kernel's own table of connections (inet_hashinfo.ehash): who bears the name of an object that has gone, or is about
  * to go. Names of everything that carries a connection have the same hash, over both addresses and ports and a secret of the
- * boot. Chains are short, and what came last is found first (inet_twsk_add_node_rcu, __sk_nulls_add_node_rcu).
+ * boot. Chains are short. What came last is found first; since 6.19 what takes another's place stands where that stood.
  */
 #ifndef SYNFIN_EHASH_BPF_H
 #define SYNFIN_EHASH_BPF_H
 
-#define EHASH_DEPTH 16 /* entries of a chain that are looked at */
+#define EHASH_DEPTH 32 /* entries of a chain that are looked at */
 
 static __always_inline struct sf_name name_of(const struct sock_common *skc)
 {

@@ -29,6 +29,7 @@ enum errno {
 	EHOSTUNREACH = 113,
 	ENOPROTOOPT = 92,
 	ENOMEM = 12,
+	EBUSY = 16,
 	EEXIST = 17,
 	EPROTO = 71,
 	EACCES = 13,

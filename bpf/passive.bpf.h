@@ -22,6 +22,7 @@ static __noinline enum birth follow_request(const struct request_sock *req, cons
 	c.role = SF_ROLE_SERVER;
 	c.state = object == req ? TCP_NEW_SYN_RECV : TCP_SYN_RECV;
 	c.opening.syn_ts = syn_ts;
+	c.opening.syn_assumed = timers_show_requests;
 	c.opening.listener = (__u64)listener;
 	c.opening.isn = KREAD(treq, snt_isn);
 	c.opening.peer_isn = KREAD(treq, rcv_isn);
@@ -45,6 +46,19 @@ static __always_inline void on_request(const struct request_sock *req)
 		return;
 	conn_evict(req);
 	follow_request(req, req, now);
+}
+
+/* What is followed under this request; not what was left there by another of the same memory, whose end was not seen. */
+static __always_inline struct sf_conn *request_find(const struct request_sock *req)
+{
+	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
+	struct sf_conn *c = conn_find(req);
+
+	if (c && timers_show_requests && c->opening.isn != KREAD(treq, snt_isn)) {
+		conn_evict(req);
+		return NULL;
+	}
+	return c;
 }
 
 /*
@@ -92,14 +106,17 @@ static __always_inline struct sf_conn *find_expired(const struct request_sock *c
 	return req && same_connection(&req->__req_common, &clone->__req_common) ? conn_find(req) : NULL;
 }
 
-/* tcp_retransmit_synack: the first SYN-ACK has gone long ago. */
-static __always_inline void on_synack_again(const struct request_sock *req)
+/*
+ * tcp_retransmit_synack: the first SYN-ACK has gone long ago. Of TCP Fast Open `sk` is the child, which carries the connection,
+ * and the request's own timer never runs.
+ */
+static __always_inline void on_synack_again(const struct sock *sk, const struct request_sock *req)
 {
-	struct sf_conn *c = conn_find(req);
+	struct sf_conn *c = request_find(req);
 
 	if (!c)
 		c = find_expired(req);
-	if (!c && timers_show_requests)
+	if (!c && timers_show_requests && KREAD(sk, __sk_common.skc_state) == TCP_LISTEN)
 		c = meet_request(req, req);
 	if (!c || c->flags & SF_F_CLOSING)
 		return;
@@ -145,7 +162,7 @@ static __always_inline void own_late_request(struct sf_conn *c, const struct soc
 static __always_inline void on_request_done(const struct request_sock *req, const struct sock *child,
 					    const struct sock *taker)
 {
-	struct sf_conn *c = conn_find(req);
+	struct sf_conn *c = request_find(req);
 	bool is_new = !c && timers_show_requests;
 	struct sf_cpu *cpu = this_cpu();
 	const struct sock *listener;

@@ -127,6 +127,8 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 		return 0;
 	WRITE_ONCE(cpu->changing, (__u64)sk);
 	WRITE_ONCE(cpu->changing_to, new);
+	if (timers_show_tw && old == TCP_FIN_WAIT2)
+		settle_cancelled(); /* the socket's minisock may have the memory of one that has just died here */
 	if (is_tcp(sk))
 		on_state(sk, old, new);
 	return 0;
@@ -207,7 +209,7 @@ int BPF_PROG(sf_retrans, struct sock *sk, struct sk_buff *skb)
 SEC("?tp_btf/tcp_retransmit_synack")
 int BPF_PROG(sf_synack_again, struct sock *sk, struct request_sock *req)
 {
-	on_synack_again(req);
+	on_synack_again(sk, req);
 	return 0;
 }
 

@@ -79,8 +79,9 @@ struct sf_opening {
 	__u32 peer_isn;
 	__u32 backlog_len; /* server: children waiting in the accept queue when this one enters it */
 	__u32 backlog_max;
-	__u64 listener;	  /* server: kernel address of the listener, a key, never shown */
-	__u32 seqs_known; /* isn and peer_isn are set */
+	__u64 listener;	   /* server: kernel address of the listener, a key, never shown */
+	__u16 seqs_known;  /* isn and peer_isn are set */
+	__u16 syn_assumed; /* server: nothing ran when the SYN came, synack_ts stands for its stamp */
 	__u32 backlog_known;
 };
 

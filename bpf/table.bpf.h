@@ -21,29 +21,38 @@ static __always_inline struct sf_pair *pair_of(__u64 key)
 	return bpf_map_lookup_elem(&pairs, &index);
 }
 
-/* 0 or 1, and the verifier does not follow both: it knows nothing of what was read from a map. */
-static __always_inline __u64 choose_place(const struct sf_pair *p, bool second)
+enum place { FIRST, SECOND, NOWHERE };
+
+/* Where this key is in its pair. A key of 0 is nobody's. */
+static __always_inline enum place place_of(const struct sf_pair *p, __u64 key)
 {
-	__u64 place = second, unknown = p->spilled;
+	if (!key)
+		return NOWHERE;
+	if (READ_ONCE(p->keys[FIRST]) == key)
+		return FIRST;
+	return READ_ONCE(p->keys[SECOND]) == key ? SECOND : NOWHERE;
+}
+
+/* FIRST or SECOND, and the verifier does not follow both: it knows nothing of what was read from a map. */
+static __always_inline __u64 hidden(const struct sf_pair *p, enum place at)
+{
+	__u64 place = at, unknown = p->spilled;
 
 	asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(place) : "r"(unknown));
 	return place & 1;
-}
-
-static __always_inline bool is_in_pair(const struct sf_pair *p, __u64 key)
-{
-	return p->keys[0] == key || p->keys[1] == key;
 }
 
 static __always_inline struct sf_conn *conn_find(const void *object)
 {
 	__u64 key = as_number(object);
 	struct sf_pair *p = pair_of(key);
+	enum place at;
 
 	if (!p)
 		return NULL;
-	if (is_in_pair(p, key))
-		return &p->conns[choose_place(p, p->keys[1] == key)];
+	at = place_of(p, key);
+	if (at != NOWHERE)
+		return &p->conns[hidden(p, at)];
 	return p->spilled ? bpf_map_lookup_elem(&conns, &key) : NULL;
 }
 
@@ -58,38 +67,57 @@ static __always_inline struct sf_conn *minisock_find(const struct inet_timewait_
 static __always_inline struct sf_conn *any_find(__u64 key)
 {
 	struct sf_pair *p = pair_of(key);
+	enum place at = p ? place_of(p, key) : NOWHERE;
 
-	if (p && is_in_pair(p, key))
-		return &p->conns[choose_place(p, p->keys[1] == key)];
+	if (p && at != NOWHERE)
+		return &p->conns[hidden(p, at)];
 	return bpf_map_lookup_elem(&conns, &key);
+}
+
+#define LEAVING 0x10000 /* in claims, besides the 1 of who has the place */
+
+/*
+ * A place is left by who adds LEAVING and then reads it once; who reads it twice has been beaten to it, and who finds
+ * another's key there too.
+ */
+static __always_inline void leave_place(struct sf_pair *p, enum place at, __u64 key)
+{
+	__u64 i = hidden(p, at);
+
+	__sync_fetch_and_add(&p->claims[i], LEAVING);
+	if (READ_ONCE(p->claims[i]) / LEAVING == 1 && READ_ONCE(p->keys[i]) == key) {
+		WRITE_ONCE(p->keys[i], 0);
+		__sync_fetch_and_add(&p->claims[i], -(LEAVING + 1));
+	} else {
+		__sync_fetch_and_add(&p->claims[i], -LEAVING);
+	}
 }
 
 /*
  * A place is claimed by who adds one to its claims and then reads 1. Two at a time may both read 2, and both go elsewhere:
- * additions that return what was there need 5.12 (commit 5ffa25502b5a).
+ * additions that return what was there need 5.12 (commit 5ca419f2864a). They order nothing either: on processors that
+ * reorder stores a reader in between may see the key before what it stands for.
  */
-static __always_inline bool take_place(struct sf_pair *p, __u64 key, const struct sf_conn *c)
+static __always_inline int take_place(struct sf_pair *p, __u64 key, const struct sf_conn *c)
 {
-	__u64 i = choose_place(p, p->claims[0] != 0);
+	enum place at = p->claims[FIRST] ? SECOND : FIRST;
+	__u64 i = hidden(p, at);
 
 	if (p->claims[i])
-		return false;
+		return -EBUSY;
 	__sync_fetch_and_add(&p->claims[i], 1);
 	if (READ_ONCE(p->claims[i]) != 1) {
 		__sync_fetch_and_add(&p->claims[i], -1);
-		return false;
+		return -EBUSY;
 	}
 	__builtin_memcpy(&p->conns[i], c, sizeof(*c));
+	barrier();
 	WRITE_ONCE(p->keys[i], key);
-	return true;
-}
-
-static __always_inline void leave_place(struct sf_pair *p, __u64 key)
-{
-	__u64 i = choose_place(p, p->keys[1] == key);
-
-	WRITE_ONCE(p->keys[i], 0);
-	__sync_fetch_and_add(&p->claims[i], -1);
+	if (at == SECOND && READ_ONCE(p->keys[FIRST]) == key) { /* another CPU met the same object */
+		leave_place(p, SECOND, key);
+		return -EEXIST;
+	}
+	return 0;
 }
 
 static __always_inline int spill(struct sf_pair *p, __u64 key, const struct sf_conn *c)
@@ -114,25 +142,29 @@ static __always_inline int conn_add(const void *object, const struct sf_conn *c)
 {
 	__u64 key = as_number(object);
 	struct sf_pair *p = pair_of(key);
+	int err;
 
 	if (!p)
 		return -ENOMEM;
-	if (is_in_pair(p, key) || (p->spilled && bpf_map_lookup_elem(&conns, &key)))
+	if (place_of(p, key) != NOWHERE || (p->spilled && bpf_map_lookup_elem(&conns, &key)))
 		return -EEXIST;
-	if (lasts(c) && (p->claims[0] || p->claims[1]))
-		return spill(p, key, c);
-	return take_place(p, key, c) ? 0 : spill(p, key, c);
+	if (lasts(c) && (p->claims[FIRST] || p->claims[SECOND]) && !spill(p, key, c))
+		return 0;
+	err = take_place(p, key, c);
+	return err == -EBUSY ? spill(p, key, c) : err;
 }
 
 static __always_inline void conn_remove(const void *object)
 {
 	__u64 key = as_number(object);
 	struct sf_pair *p = pair_of(key);
+	enum place at;
 
 	if (!p)
 		return;
-	if (is_in_pair(p, key))
-		leave_place(p, key);
+	at = place_of(p, key);
+	if (at != NOWHERE)
+		leave_place(p, at, key);
 	else if (p->spilled && !bpf_map_delete_elem(&conns, &key))
 		__sync_fetch_and_add(&p->spilled, -1);
 }
@@ -145,9 +177,10 @@ static __always_inline void conn_make_room(const void *object, const struct sf_c
 {
 	__u64 key = as_number(object);
 	struct sf_pair *p = pair_of(key);
+	enum place at = p ? place_of(p, key) : NOWHERE;
 
-	if (p && is_in_pair(p, key) && p->claims[0] && p->claims[1] && !spill(p, key, c))
-		leave_place(p, key);
+	if (p && at != NOWHERE && p->claims[FIRST] && p->claims[SECOND] && !spill(p, key, c))
+		leave_place(p, at, key);
 }
 
 static __always_inline int minisock_add(const struct inet_timewait_sock *tw, const struct sf_conn *c)

@@ -93,8 +93,7 @@ SF_INLINE void sf_tally_stages(const struct sf_sink *s, const struct sf_conn *c,
 		return;
 	if (sf_knows_port_search(c, o))
 		sf_tally_stage(s, SF_ST_CONNECT, first, connect, syn);
-	if (sf_knows_synack_delay(o))
-		sf_tally_stage(s, SF_ST_SYN, first, syn, synack);
+	sf_tally_stage(s, SF_ST_SYN, first, syn, synack);
 	sf_tally_stage(s, SF_ST_SYNACK, first, synack, c->est_ts);
 }
 

@@ -93,18 +93,21 @@ static __always_inline bool is_there(const struct inet_timewait_sock *tw, struct
 }
 
 /* Another event of a timer: was the one cancelled last on this CPU armed again? One that is neither is about to expire. */
-static __always_inline void settle_cancelled(struct sf_cpu *cpu)
+__noinline int settle_cancelled(void) /* not static: as tally() */
 {
-	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
+	struct sf_cpu *cpu = this_cpu();
+	const struct inet_timewait_sock *tw;
 
-	if (!tw)
-		return;
+	if (!cpu || !cpu->cancelled)
+		return 0;
+	tw = (const void *)cpu->cancelled;
 	if (!is_there(tw, cpu)) {
 		bury_cancelled(cpu, cpu->cancelled_how);
 	} else if (is_armed(&tw->tw_timer)) {
 		cpu->cancelled = 0;
 		on_minisock_fin(tw);
 	}
+	return 0;
 }
 
 static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
@@ -133,7 +136,7 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 	if (child && same_connection(&child->__sk_common, &req->__req_common)) {
 		on_request_done(req, child, NULL);
 	} else if (is_unhashed(&req->__req_common)) {
-		if (!conn_find(req))
+		if (!request_find(req))
 			meet_request(req, req);
 		on_request_dead(req, request_outcome(cpu, req), bpf_ktime_get_ns());
 	}
@@ -142,7 +145,7 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 /* Why it would die is read now: once its handler has left, its memory may be another's. */
 static __always_inline void request_timer_expired(struct sf_cpu *cpu, const struct request_sock *req)
 {
-	if (!conn_find(req))
+	if (!request_find(req))
 		meet_request(req, req);
 	cpu->expired = (__u64)req;
 	cpu->expired_outcome = request_outcome(cpu, req);
@@ -150,11 +153,15 @@ static __always_inline void request_timer_expired(struct sf_cpu *cpu, const stru
 }
 
 /* What bears the name of the request now, itself or its clone for another listener; not one of a later SYN. NULL: nobody. */
-static __always_inline const struct request_sock *find_heir(const struct sf_cpu *cpu, const struct sf_conn *c)
+static __always_inline const struct request_sock *
+find_heir(const struct sf_cpu *cpu, const struct request_sock *req, const struct sf_conn *c)
 {
+	const struct sock_common *skc = &req->__req_common;
+	const struct tcp_request_sock *heir = (const void *)req;
 	struct sf_name name = cpu->expired_name;
-	const struct tcp_request_sock *heir = (const void *)find_in_ehash(&name, 1U << TCP_NEW_SYN_RECV);
 
+	if (KREAD(skc, skc_state) != TCP_NEW_SYN_RECV || is_unhashed(skc) || !is_called(skc, &name))
+		heir = (const void *)find_in_ehash(&name, 1U << TCP_NEW_SYN_RECV);
 	return heir && KREAD(heir, snt_isn) == c->opening.isn ? (const void *)heir : NULL;
 }
 
@@ -166,7 +173,7 @@ static __always_inline void request_handler_left(struct sf_cpu *cpu, const struc
 	cpu->expired = 0;
 	if (!c)
 		return;
-	heir = find_heir(cpu, c);
+	heir = find_heir(cpu, req, c);
 	if (!heir)
 		on_request_dead(req, cpu->expired_outcome, bpf_ktime_get_ns());
 	else if (heir != req)
@@ -182,7 +189,7 @@ static __always_inline void on_timer_cancel(const struct timer_list *t)
 
 	if (!cpu)
 		return;
-	settle_cancelled(cpu);
+	settle_cancelled();
 	if (is_request_timer(fn))
 		request_timer_cancelled(cpu, request_of(t));
 	else if (is_minisock_timer(fn))
@@ -200,7 +207,7 @@ static __always_inline void on_timer_expire(const struct timer_list *t)
 		minisock_timer_expired(cpu, minisock_of(t));
 		return;
 	}
-	settle_cancelled(cpu);
+	settle_cancelled();
 	if (is_request_timer(fn))
 		request_timer_expired(cpu, request_of(t));
 }
@@ -228,7 +235,7 @@ static __always_inline void on_minisock_skb(const struct inet_timewait_sock *tw,
 		bury_cancelled(cpu, ends_minisock(tcp_header(skb)));
 		return;
 	}
-	settle_cancelled(cpu);
+	settle_cancelled();
 	on_minisock_fin(tw);
 }
 

@@ -23,6 +23,12 @@ static __always_inline const struct inet_timewait_sock *find_minisock(const stru
 	return (const void *)find_in_ehash(&name, 1U << TCP_TIME_WAIT);
 }
 
+static __always_inline void minisock_lose(const struct inet_timewait_sock *tw)
+{
+	lose(SF_LOST_MISSED);
+	minisock_remove(tw);
+}
+
 /* `c` is the element under `sk`, void afterwards. What is under the minisock's address died unseen. */
 static __always_inline void minisock_inherit(const struct sock *sk, const struct inet_timewait_sock *tw,
 					     struct sf_conn *c)
@@ -30,8 +36,7 @@ static __always_inline void minisock_inherit(const struct sock *sk, const struct
 	int err = minisock_add(tw, c);
 
 	if (err == -EEXIST) {
-		lose(SF_LOST_MISSED);
-		minisock_remove(tw);
+		minisock_lose(tw);
 		err = minisock_add(tw, c);
 	}
 	if (err)
@@ -191,13 +196,13 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 }
 
 /* The minisock is no more; `substate` is its last. */
-static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw, __u8 substate,
-					     enum sf_outcome how, __u64 ts)
+__noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tally() */
 {
+	const struct inet_timewait_sock *tw = (const void *)address;
 	struct sf_conn *c = minisock_find(tw);
 
 	if (!c)
-		return;
+		return 0;
 	unindex_minisock(c);
 	if (c->flags & SF_F_TIME_WAIT)
 		write_gone(tw, c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
@@ -206,6 +211,13 @@ static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw
 	else
 		write_unfinished(tw, c, how, ts);
 	minisock_remove(tw);
+	return 0;
+}
+
+static __always_inline void on_minisock_dead(const struct inet_timewait_sock *tw, __u8 substate,
+					     enum sf_outcome how, __u64 ts)
+{
+	bury(as_number(tw), substate, how, ts);
 }
 
 static __always_inline void on_minisock_kill(const struct inet_timewait_sock *tw)

@@ -78,7 +78,7 @@ static int walk_conns(const struct synfin_bpf *skel, tracer_record_fn fn, void *
 	return err;
 }
 
-/* In this order, one that is moved meanwhile is rather met twice than not at all. */
+/* In this order, one that leaves the array meanwhile is rather met twice than not at all; a request that becomes a child may be missed. */
 int walk__table(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
 {
 	int err = walk_pairs(skel, fn, ctx);

@@ -41,7 +41,7 @@ class Sums(Counter):
 
     def add_stages(self, record):
         stages, role = record["stages"], word(record["role"])
-        known = {"connect": record["port_search_ns"] is not None, "syn": stages["syn_ns"] != stages["synack_ns"], "synack": True}
+        known = {"connect": record["port_search_ns"] is not None, "syn": True, "synack": True}
         for begin, end in (("connect", "syn"), ("syn", "synack"), ("synack", "established")):
             since, until = stages[begin + "_ns"], stages[end + "_ns"]
             if known[begin] and None not in (since, until) and until >= since and "late" not in record["flags"]:
