@@ -228,6 +228,27 @@ static void test_open_server(void **state)
 	assert_int_equal(r.backwards, 0);
 }
 
+/* The stamp of the SYN-ACK stands for the SYN's: enough for the handshake, not for what lies between the two. */
+static void test_open_syn_assumed(void **state)
+{
+	struct sf_event ev = make_open();
+	struct record r;
+
+	(void)state;
+	ev.conn.role = SF_ROLE_SERVER;
+	ev.conn.opening = (struct sf_opening){.syn_ts = 1400, .synack_ts = 1400, .syn_assumed = 1};
+	r = decode(&ev);
+	assert_dur(&r, REC_HANDSHAKE, 100);
+	assert_true(r.stage_ns[SF_ST_SYN] == NA && r.stage_ns[SF_ST_SYNACK] == 0);
+	assert_true(r.stage_ns[SF_ST_ESTABLISHED] == 100);
+
+	ev = make_event(SF_EV_OPEN, SF_OUT_SYNACK_TIMED_OUT, 9000);
+	ev.conn.role = SF_ROLE_SERVER;
+	ev.conn.opening = (struct sf_opening){.syn_ts = 1400, .synack_ts = 1400, .syn_assumed = 1};
+	r = decode(&ev);
+	assert_dur(&r, REC_ATTEMPT, 7600);
+}
+
 static void test_open_failed(void **state)
 {
 	struct sf_event ev = make_event(SF_EV_OPEN, SF_OUT_REFUSED, 1700);
@@ -677,6 +698,7 @@ int main(void)
 		cmocka_unit_test(test_port_search),
 		cmocka_unit_test(test_open_unknown_stages),
 		cmocka_unit_test(test_open_server),
+		cmocka_unit_test(test_open_syn_assumed),
 		cmocka_unit_test(test_open_failed),
 		cmocka_unit_test(test_syn_dropped),
 		cmocka_unit_test(test_open_backwards),
