@@ -314,10 +314,10 @@ int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct 
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(sf_tw_header, struct sk_buff *skb)
 {
-	const struct inet_timewait_sock *tw = minisock_by_header(skb);
+	__u64 tw = minisock_by_header(skb);
 
 	if (tw)
-		on_minisock_skb(tw, skb);
+		on_minisock_skb((const void *)tw, skb);
 	return 0;
 }
 

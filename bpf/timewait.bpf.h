@@ -75,18 +75,18 @@ static __always_inline void unindex_minisock(const struct sf_conn *c)
 		bpf_map_delete_elem(&tw_headers, &key);
 }
 
-/* The minisock that took this segment, for kernels whose kfree_skb does not say. NULL: none of ours. */
-static __always_inline const struct inet_timewait_sock *minisock_by_header(const struct sk_buff *skb)
+/* The address of the minisock that took this segment, for kernels whose kfree_skb does not say. 0: none of ours. */
+static __noinline __u64 minisock_by_header(const struct sk_buff *skb)
 {
 	struct sf_conn c = {};
 	struct sf_tw_key key;
 	__u64 *object;
 
 	if (!read_header(&c, skb))
-		return NULL;
+		return 0;
 	key = tw_key(&c);
 	object = bpf_map_lookup_elem(&tw_headers, &key);
-	return object ? (const void *)*object : NULL;
+	return object ? *object : 0;
 }
 
 /* --- the minisock's life ------------------------------------------------------------------------------- */
