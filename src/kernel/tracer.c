@@ -7,6 +7,7 @@
 #include "kernel/tracer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,6 +459,7 @@ static int set_up(struct tracer *t)
 		return err;
 	if (t->opts.stats)
 		enable_stats(t);
+	malloc_trim(0); /* what libbpf needed to load, most of all that we would use */
 	t->skel->bss->active = true;
 	start_warm(t);
 	t->ring = ring_buffer__new(bpf_map__fd(t->skel->maps.ring), on_sample, t, NULL);
