@@ -29,7 +29,7 @@ static __always_inline bool same_connection(const struct sock_common *a, const s
 	return is_called(a, &name);
 }
 
-/* Since 6.1 a namespace may have a table of its own (commit 0db232765887). In 5.17 to 6.0 the row is allocated apart. */
+/* Since 6.1 a namespace may have a table of its own (commit d1e5e6408b30). Some kernels before it allocate the row apart. */
 static __always_inline const struct inet_hashinfo *ehash_of(const struct net *net)
 {
 	const struct net___row_apart *apart = (const void *)net;

@@ -63,7 +63,7 @@ static __always_inline struct sf_conn *request_find(const struct request_sock *r
 
 /*
  * On the tracepoint tier nothing of ours runs when a request begins. What it says later of its beginning is the same but for
- * the SYN, for whose time that of the first SYN-ACK stands: it left 0.17 us after the other tiers' stamp (median, 6.18).
+ * the SYN, for whose time that of the first SYN-ACK stands, some microseconds later (docs/COST.md, Accuracy).
  */
 static __always_inline struct sf_conn *meet_request(const struct request_sock *req, const void *object)
 {

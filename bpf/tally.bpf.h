@@ -32,7 +32,7 @@ static __always_inline struct sf_row *find_row(__u64 set, __u32 row)
 }
 
 /*
- * Not static: verified once, not at each call. Before 6.9 (commit 2afae08c9dcb) even where it is never called: there the
+ * Not static: verified once, not at each call. Before 6.8 (commit 2afae08c9dcb) even where it is never called: there the
  * switch leaves nothing to verify.
  */
 __noinline int sf_add_count(__u64 set, __u32 slot, __u32 n)

@@ -120,7 +120,7 @@ struct net {
 	struct netns_ipv4 ipv4;
 };
 
-struct netns_ipv4___row_apart { /* 5.17 to 6.0 */
+struct netns_ipv4___row_apart { /* some kernels before 6.1 */
 	struct inet_timewait_death_row *tcp_death_row;
 };
 
