@@ -37,7 +37,7 @@ static __always_inline void write_close(const void *object, struct sf_conn *c, e
 		lose(SF_LOST_UNATTRIBUTED);
 	emit_stage(c, SF_ST_END, ts);
 	if (wants_close(c, outcome, ts))
-		emit(object, c, SF_EV_CLOSE, outcome, ts);
+		emit(object, SF_EV_CLOSE, outcome, ts);
 	else
 		c->flags |= SF_F_NO_CLOSE;
 }
@@ -294,7 +294,7 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 }
 
 /* tcp_destroy_sock: nothing of this socket comes after it. */
-static __noinline int on_destroy(struct sock *sk)
+static __always_inline int on_destroy(struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
 	__u64 now;

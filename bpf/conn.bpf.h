@@ -78,6 +78,7 @@ static __always_inline void own_by_listener(struct sf_conn *c, const struct sock
 		own(c, o);
 }
 
+/* Who closes is told by records alone. */
 static __always_inline void close_by_current(struct sf_conn *c)
 {
 	const struct task_struct *task = current_task();
@@ -122,7 +123,7 @@ static __always_inline bool is_tentative(const struct sf_conn *c)
 }
 
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
-__noinline int evict(__u64 address) /* not static: as tally() */
+__noinline int evict(__u64 address) /* not static: as tell() */
 {
 	const void *object = (const void *)address;
 	struct sf_conn *c = conn_find(object);
@@ -139,40 +140,33 @@ __noinline int evict(__u64 address) /* not static: as tally() */
 
 static __always_inline void conn_evict(const void *object)
 {
-	evict(as_number(object));
+	if (conn_find(object))
+		evict(as_number(object));
 }
 
-/* What became of taking a connection into the table. */
-enum birth {
-	NOT_FOLLOWED, /* the filter rejects it, or the table is full */
-	FOLLOWED,
-	OCCUPIED, /* another has its place still: conn_evict(), and again */
-};
-
-/* Takes `c`, built by the caller, into the table if the filter lets it. */
-static __always_inline enum birth conn_insert(const void *object, struct sf_conn *c)
+/*
+ * Takes `c`, built by the caller, into the table if the filter lets it. False: it does not, there is no room, or another CPU has
+ * met the same object. Whoever is still under this address was evicted before `c` was built: both do not fit the stack.
+ */
+static __always_inline bool conn_insert(const void *object, struct sf_conn *c)
 {
 	enum verdict v;
 	int err;
 
 	if (!active)
-		return NOT_FOLLOWED;
+		return false;
 	v = judge(c);
 	if (v == REJECT)
-		return NOT_FOLLOWED;
+		return false;
 	c->id = new_id(c->role == SF_ROLE_CLIENT);
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
 	err = conn_add(object, c);
-	if (err == -EEXIST)
-		return OCCUPIED;
-	if (err) {
+	if (err && err != -EEXIST)
 		lose(SF_LOST_EVICTED);
-		return NOT_FOLLOWED;
-	}
-	if (v == ACCEPT)
+	if (!err && v == ACCEPT)
 		count_tried(c);
-	return FOLLOWED;
+	return !err;
 }
 
 /*
@@ -180,13 +174,8 @@ static __always_inline enum birth conn_insert(const void *object, struct sf_conn
  */
 static __always_inline void conn_move(const void *from, const void *to, struct sf_conn *c)
 {
-	int err = conn_add(to, c);
-
-	if (err == -EEXIST) {
-		conn_evict(to);
-		err = conn_add(to, c);
-	}
-	if (err)
+	conn_evict(to);
+	if (conn_add(to, c))
 		lose(SF_LOST_EVICTED);
 	conn_remove(from);
 }

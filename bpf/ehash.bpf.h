@@ -44,28 +44,31 @@ static __always_inline bool is_end(const struct hlist_nulls_node *node)
 	return as_number(node) & 1;
 }
 
-/* The youngest of this name whose state is among `states` (bits 1 << TCP_*); NULL: none. */
-static __noinline const struct sock_common *find_in_ehash(const struct sf_name *name, __u32 states)
+/* The youngest of a name whose state is among `states` (bits 1 << TCP_*), 0: none. Not static: as tell(), and so in numbers. */
+__noinline __u64 look_in_ehash(__u64 net, __u32 hash, __u32 dport, __u32 states)
 {
-	const struct inet_hashinfo *table;
+	const struct sf_name name = {.net = net, .hash = hash, .dport = dport};
+	const struct inet_hashinfo *table = ehash_of((const struct net *)net);
 	const struct inet_ehash_bucket *bucket;
 	const struct hlist_nulls_node *node;
 
-	if (!name)
-		return NULL;
-	table = ehash_of((const struct net *)name->net);
 	bucket = (const void *)KREAD(table, ehash) +
-		 (name->hash & KREAD(table, ehash_mask)) * bpf_core_type_size(struct inet_ehash_bucket);
+		 (hash & KREAD(table, ehash_mask)) * bpf_core_type_size(struct inet_ehash_bucket);
 	node = KREAD(bucket, chain.first);
 	for (int i = 0; i < EHASH_DEPTH && node && !is_end(node); i++) {
 		const struct sock_common *skc =
 			(const void *)node - bpf_core_field_offset(struct sock_common, skc_nulls_node);
 
-		if (states & 1U << (KREAD(skc, skc_state) & 31) && is_called(skc, name))
-			return skc;
+		if (states & 1U << (KREAD(skc, skc_state) & 31) && is_called(skc, &name))
+			return as_number(skc);
 		node = KREAD(node, next);
 	}
-	return NULL;
+	return 0;
+}
+
+static __always_inline const struct sock_common *find_in_ehash(const struct sf_name *name, __u32 states)
+{
+	return (const void *)look_in_ehash(name->net, name->hash, name->dport, states);
 }
 
 #endif

@@ -31,20 +31,12 @@ static __always_inline void event_submit(struct sf_event *e)
 	bpf_ringbuf_submit(e, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-/* `c` is carried by `object`, NULL for a SYN that was dropped; `o` is its opening, which may have left it. */
-static __always_inline void emit_with(const void *object, const struct sf_conn *c, const struct sf_opening *o,
-				      enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
+/* `o` is the opening of `c`, which may have left it. */
+static __always_inline void write_record(const struct sf_conn *c, const struct sf_opening *o,
+					 enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
-	struct sf_event *e;
+	struct sf_event *e = event_reserve(c, type, ts);
 
-	if (cfg_tally) {
-		if (object)
-			tally(as_number(object), type, outcome, ts);
-		else
-			tally_dropped_syn(c);
-		return;
-	}
-	e = event_reserve(c, type, ts);
 	if (!e)
 		return;
 	e->outcome = outcome;
@@ -53,10 +45,50 @@ static __always_inline void emit_with(const void *object, const struct sf_conn *
 	event_submit(e);
 }
 
-static __always_inline void emit(const void *object, const struct sf_conn *c, enum sf_event_type type,
-				 enum sf_outcome outcome, __u64 ts)
+/* The opening of `c`, which is kept aside when the close has begun before the verdict. */
+static __always_inline const struct sf_opening *opening_of(const struct sf_conn *c)
 {
-	emit_with(object, c, &c->opening, type, outcome, ts);
+	return c->flags & SF_F_CLOSING ? bpf_map_lookup_elem(&parked, &c->id) : &c->opening;
+}
+
+/*
+ * One record of the connection that `object` carries, or what it would tell added up. Not static: the verifier follows each
+ * call of a static function anew, and this is called from everywhere. So it finds the connection again, for only numbers can be
+ * handed to what is verified once (pointers since 5.12, commit e5069b9c23b3). One that another CPU has forgotten meanwhile is
+ * counted as lost.
+ */
+__noinline int tell(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
+{
+	const struct sf_conn *c = any_find(object);
+	const struct sf_opening *o;
+
+	if (!c || c->role >= __SF_ROLE_MAX) {
+		lose(SF_LOST_DROPPED);
+		return 0;
+	}
+	o = type == SF_EV_OPEN ? opening_of(c) : &c->opening;
+	if (!o)
+		lose(SF_LOST_DROPPED);
+	else if (cfg_tally)
+		sf_tally(find_set(c), c, o, type, outcome, ts);
+	else
+		write_record(c, o, type, outcome, ts);
+	return 0;
+}
+
+static __always_inline void emit(const void *object, enum sf_event_type type, enum sf_outcome outcome,
+				 __u64 ts)
+{
+	tell(as_number(object), type, outcome, ts);
+}
+
+/* A SYN that was dropped is all there is of its connection, and nothing carries that. */
+static __always_inline void emit_dropped_syn(const struct sf_conn *c)
+{
+	if (cfg_tally)
+		tally_dropped_syn(c);
+	else
+		write_record(c, &c->opening, SF_EV_OPEN, SF_OUT_SYN_DROPPED, c->opening.syn_ts);
 }
 
 /* What a segment said, where the stage is one of a segment. */

@@ -27,7 +27,7 @@ static __always_inline bool write_open(const void *object, struct sf_conn *c, en
 	if (!count_open(c, &c->opening, outcome))
 		return false;
 	if (!(c->flags & SF_F_NO_OPEN))
-		emit(object, c, SF_EV_OPEN, outcome, ts);
+		emit(object, SF_EV_OPEN, outcome, ts);
 	return true;
 }
 

@@ -10,15 +10,15 @@
 /* --- requests ----------------------------------------------------------------------------------------- */
 
 /* `object` carries it: the request or the child that it has just become. */
-static __noinline enum birth follow_request(const struct request_sock *req, const void *object, __u64 syn_ts)
+static __noinline bool follow_request(const struct request_sock *req, const void *object, __u64 syn_ts)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
 	const struct sock *listener = KREAD(req, __req_common.skc_listener);
 	struct sf_conn c = {};
-	enum birth birth;
+	bool is_followed;
 
 	if (KREAD(listener, sk_protocol) != IPPROTO_TCP)
-		return NOT_FOLLOWED;
+		return false;
 	c.role = SF_ROLE_SERVER;
 	c.state = object == req ? TCP_NEW_SYN_RECV : TCP_SYN_RECV;
 	c.opening.syn_ts = syn_ts;
@@ -30,22 +30,18 @@ static __noinline enum birth follow_request(const struct request_sock *req, cons
 	c.synack_retrans = KREAD(req, num_retrans);
 	read_request_tuple(&c, req);
 	own_by_listener(&c, listener);
-	birth = conn_insert(object, &c);
-	if (birth == FOLLOWED)
+	is_followed = conn_insert(object, &c);
+	if (is_followed)
 		emit_segment(&c, SF_ST_SYN, syn_ts,
 			     (struct segment){.seq = c.opening.peer_isn, .known = SF_K_SEQ});
-	return birth;
+	return is_followed;
 }
 
 /* inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. Softirq; nobody is running. */
 static __always_inline void on_request(const struct request_sock *req)
 {
-	__u64 now = bpf_ktime_get_ns();
-
-	if (follow_request(req, req, now) != OCCUPIED)
-		return;
 	conn_evict(req);
-	follow_request(req, req, now);
+	follow_request(req, req, bpf_ktime_get_ns());
 }
 
 /* What is followed under this request; not what was left there by another of the same memory, whose end was not seen. */
@@ -68,12 +64,9 @@ static __always_inline struct sf_conn *request_find(const struct request_sock *r
 static __always_inline struct sf_conn *meet_request(const struct request_sock *req, const void *object)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
-	__u64 synack = KREAD(treq, snt_synack) * 1000;
 
-	if (follow_request(req, object, synack) == OCCUPIED) {
-		conn_evict(object);
-		follow_request(req, object, synack);
-	}
+	conn_evict(object);
+	follow_request(req, object, KREAD(treq, snt_synack) * 1000);
 	return conn_find(object);
 }
 
@@ -260,7 +253,9 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 	if (judge(&c) != ACCEPT)
 		return;
 	count_tried(&c);
-	write_open(NULL, &c, SF_OUT_SYN_DROPPED, c.opening.syn_ts);
+	if (!count_open(&c, &c.opening, SF_OUT_SYN_DROPPED) || c.flags & SF_F_NO_OPEN)
+		return;
+	emit_dropped_syn(&c);
 }
 
 /* --- children ----------------------------------------------------------------------------------------- */
@@ -286,7 +281,6 @@ static __noinline int follow_tentatively(const struct sock *sk, __u64 now)
 static __always_inline void on_child(const struct sock *sk, __u64 now)
 {
 	struct sf_cpu *cpu = this_cpu();
-	int err;
 
 	if (!cpu || !active)
 		return;
@@ -294,12 +288,8 @@ static __always_inline void on_child(const struct sock *sk, __u64 now)
 	cpu->request_unknown = 0;
 	if (!(BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_fastopen) & TFO_SERVER_ENABLE))
 		return;
-	err = follow_tentatively(sk, now);
-	if (err == -EEXIST) {
-		conn_evict(sk);
-		err = follow_tentatively(sk, now);
-	}
-	if (err)
+	conn_evict(sk);
+	if (follow_tentatively(sk, now))
 		lose(SF_LOST_EVICTED);
 }
 
@@ -333,13 +323,13 @@ static __always_inline void become_childless(struct sf_cpu *cpu, struct sf_conn 
 	c->opening.syn_ts = 0;
 }
 
-static __noinline enum birth follow_child(const struct sock *sk)
+static __noinline bool follow_child(const struct sock *sk)
 {
 	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
 
 	if (!cpu || cpu->child != (__u64)sk)
-		return NOT_FOLLOWED;
+		return false;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	become_childless(cpu, &c);
@@ -349,10 +339,8 @@ static __noinline enum birth follow_child(const struct sock *sk)
 
 static __always_inline struct sf_conn *on_child_alone(const struct sock *sk)
 {
-	if (follow_child(sk) == OCCUPIED) {
-		conn_evict(sk);
-		follow_child(sk);
-	}
+	conn_evict(sk);
+	follow_child(sk);
 	return conn_find(sk);
 }
 
@@ -411,7 +399,7 @@ static __always_inline bool write_parked_open(const void *object, struct sf_conn
 		return true;
 	wanted = count_open(c, o, SF_OUT_ESTABLISHED);
 	if (wanted && !(c->flags & SF_F_NO_OPEN))
-		emit_with(object, c, o, SF_EV_OPEN, SF_OUT_ESTABLISHED, c->est_ts);
+		emit(object, SF_EV_OPEN, SF_OUT_ESTABLISHED, c->est_ts);
 	bpf_map_delete_elem(&parked, &c->id);
 	return wanted;
 }
@@ -444,7 +432,7 @@ static __always_inline void on_accept(const struct sock *sk)
 	}
 	emit_stage(c, SF_ST_ACCEPT, now);
 	if (!(c->flags & SF_F_NO_OPEN))
-		emit(sk, c, SF_EV_ACCEPT, SF_OUT_NONE, now);
+		emit(sk, SF_EV_ACCEPT, SF_OUT_NONE, now);
 }
 
 #endif

@@ -78,7 +78,7 @@ static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int ol
 	}
 }
 
-/* Not inlined, as on_destroy(): two programs share it in the object file. */
+/* Not inlined: settle_before() does not fit the stack beside it. */
 static __noinline int on_state(struct sock *sk, int old, int new)
 {
 	__u64 now = bpf_ktime_get_ns(), key = (__u64)sk;
@@ -127,10 +127,8 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 		return 0;
 	WRITE_ONCE(cpu->changing, (__u64)sk);
 	WRITE_ONCE(cpu->changing_to, new);
-	if (timers_show_tw && old == TCP_FIN_WAIT2)
-		settle_cancelled(); /* the socket's minisock may have the memory of one that has just died here */
 	if (is_tcp(sk))
-		on_state(sk, old, new);
+		bpf_tail_call_static(ctx, &change_body, 0);
 	return 0;
 }
 
@@ -150,20 +148,39 @@ int BPF_PROG(sf_state_again, struct sock *sk, int old, int new)
 	if (!cpu || (cpu->changing == (__u64)sk && cpu->changing_to == new))
 		return 0;
 	if (is_tcp(sk) && !is_known_change(sk, old, new))
-		on_state(sk, old, new);
+		bpf_tail_call_static(ctx, &change_body, 0);
+	return 0;
+}
+
+/* Where both go on. */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(sf_change, struct sock *sk, int old, int new)
+{
+	if (timers_show_tw)
+		settle_before(old);
+	on_state(sk, old, new);
 	return 0;
 }
 
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(sf_destroy, struct sock *sk)
 {
-	on_destroy(sk);
+	if (conn_find(sk))
+		bpf_tail_call_static(ctx, &destroy_body, 0);
 	return 0;
 }
 
 /* For what sf_destroy was skipped for, as above; otherwise it finds nothing any more. */
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(sf_destroy_again, struct sock *sk)
+{
+	if (conn_find(sk))
+		bpf_tail_call_static(ctx, &destroy_body, 0);
+	return 0;
+}
+
+SEC("?tp_btf/tcp_destroy_sock")
+int BPF_PROG(sf_destroyed, struct sock *sk)
 {
 	on_destroy(sk);
 	return 0;
@@ -365,7 +382,7 @@ int BPF_KRETPROBE(sf_accept_kr, struct sock *sk)
 }
 
 /* No function hooks: what accept() left behind the descriptor it returns. */
-static __noinline int on_accept_return(long fd)
+static __always_inline int on_accept_return(long fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fdtable *fdt;
@@ -387,12 +404,19 @@ static __noinline int on_accept_return(long fd)
 SEC("?tp/syscalls/sys_exit_accept4")
 int sf_accept4_sc(struct syscall_trace_exit *ctx)
 {
-	on_accept_return(ctx->ret);
+	bpf_tail_call_static(ctx, &accept_body, 0);
 	return 0;
 }
 
 SEC("?tp/syscalls/sys_exit_accept")
 int sf_accept_sc(struct syscall_trace_exit *ctx)
+{
+	bpf_tail_call_static(ctx, &accept_body, 0);
+	return 0;
+}
+
+SEC("?tp/syscalls/sys_exit_accept4")
+int sf_accepted_sc(struct syscall_trace_exit *ctx)
 {
 	on_accept_return(ctx->ret);
 	return 0;

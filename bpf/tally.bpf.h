@@ -105,36 +105,6 @@ static __always_inline __u64 find_set(const struct sf_conn *c)
 	return set ? *set : 0;
 }
 
-/* The opening of `c`, which is kept aside when the close has begun before the verdict. */
-static __always_inline const struct sf_opening *opening_of(const struct sf_conn *c)
-{
-	return c->flags & SF_F_CLOSING ? bpf_map_lookup_elem(&parked, &c->id) : &c->opening;
-}
-
-/*
- * What one record of the connection that `object` carries would tell. Found anew, for only numbers can be handed to what is
- * verified once (pointers since 5.12, commit e5069b9c23b3). One that another CPU has forgotten meanwhile is counted as lost.
- */
-__noinline int tally(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
-{
-	const struct sf_opening *o;
-	const struct sf_conn *c;
-
-	if (!cfg_tally)
-		return 0;
-	c = any_find(object);
-	if (!c || c->role >= __SF_ROLE_MAX) {
-		lose(SF_LOST_DROPPED);
-		return 0;
-	}
-	o = type == SF_EV_OPEN ? opening_of(c) : &c->opening;
-	if (o)
-		sf_tally(find_set(c), c, o, type, outcome, ts);
-	else
-		lose(SF_LOST_DROPPED);
-	return 0;
-}
-
 /* A SYN that was dropped is all there is of its connection, and nothing carries that. */
 static __always_inline void tally_dropped_syn(const struct sf_conn *c)
 {

@@ -93,7 +93,7 @@ static __always_inline bool is_there(const struct inet_timewait_sock *tw, struct
 }
 
 /* Another event of a timer: was the one cancelled last on this CPU armed again? One that is neither is about to expire. */
-__noinline int settle_cancelled(void) /* not static: as tally() */
+__noinline int settle_cancelled(void) /* not static: as tell() */
 {
 	struct sf_cpu *cpu = this_cpu();
 	const struct inet_timewait_sock *tw;
@@ -108,6 +108,15 @@ __noinline int settle_cancelled(void) /* not static: as tally() */
 		on_minisock_fin(tw);
 	}
 	return 0;
+}
+
+/*
+ * A socket leaves `old`. If that is FIN_WAIT2, its minisock may have the memory of one that has just died here. Not static: what
+ * follows is then verified once, not for each `old`.
+ */
+__noinline int settle_before(__u32 old)
+{
+	return timers_show_tw && old == TCP_FIN_WAIT2 ? settle_cancelled() : 0;
 }
 
 static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)

@@ -108,7 +108,7 @@ static __always_inline void write_gone(const void *object, struct sf_conn *c, en
 	count(SF_CNT_TW_GONE);
 	emit_stage(c, SF_ST_GONE, ts);
 	if (!(c->flags & SF_F_NO_CLOSE))
-		emit(object, c, SF_EV_GONE, how, ts);
+		emit(object, SF_EV_GONE, how, ts);
 }
 
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
@@ -196,7 +196,7 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 }
 
 /* The minisock is no more; `substate` is its last. */
-__noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tally() */
+__noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
 	struct sf_conn *c = minisock_find(tw);

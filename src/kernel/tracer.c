@@ -25,6 +25,7 @@
 #include "kernel/pidns.h"
 #include "kernel/sums.h"
 #include "kernel/syscall_tp.h"
+#include "kernel/tails.h"
 #include "kernel/walk.h"
 #include "kernel/warm.h"
 #include "synfin.skel.h"
@@ -207,9 +208,11 @@ static int attach_prog(struct tracer *t, struct bpf_program *prog)
 	return err;
 }
 
-static bool is_iterator(const struct bpf_program *prog)
+/* Iterators run when they are read, tails when they are called. */
+static bool is_attachable(const struct bpf_program *prog)
 {
-	return strncmp(bpf_program__section_name(prog), "iter/", 5) == 0;
+	return strncmp(bpf_program__section_name(prog), "iter/", 5) != 0 &&
+	       !tails__is_tail(bpf_program__name(prog));
 }
 
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
@@ -234,7 +237,7 @@ static int attach(struct tracer *t, const char **ret_prog)
 			int err;
 
 			if (attached_for_earlier_hook(t, id, v->progs[i]) ||
-			    is_iterator(find_prog(t, v->progs[i])))
+			    !is_attachable(find_prog(t, v->progs[i])))
 				continue;
 			err = attach_prog(t, find_prog(t, v->progs[i]));
 			if (err) {
@@ -321,6 +324,8 @@ static int try_load(struct tracer *t, const char **ret_prog)
 		return err;
 	}
 	err = filters__fill(t->skel, t->opts.filter);
+	if (!err)
+		err = tails__join(t->skel->obj);
 	return err ? err : attach(t, ret_prog);
 }
 
