@@ -83,7 +83,7 @@ static __always_inline void close_by_current(struct sf_conn *c)
 {
 	const struct task_struct *task = current_task();
 
-	if (is_kernel_thread(task))
+	if (cfg_tally || is_kernel_thread(task))
 		return;
 	c->closing.closer_pid = tgid_of(task);
 	BPF_CORE_READ_INTO(&c->closing.closer_comm, asker(task), comm);

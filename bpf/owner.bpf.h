@@ -68,19 +68,30 @@ static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
 	return false;
 }
 
+/* What records tell of a task, and neither a sum nor a gauge. */
+static __always_inline void read_owner_in_full(struct sf_owner *o, const struct task_struct *task)
+{
+	o->tid = is_ring_worker(task) ? 0 : tid_of(task);
+	o->start_ns = KREAD(task, group_leader, start_time);
+}
+
 static __always_inline void read_owner(struct sf_owner *o, const struct task_struct *task,
 				       enum sf_source source)
 {
-	const struct cgroup *cgroup = KREAD(task, cgroups, dfl_cgrp);
+	const struct cgroup *cgroup;
 
 	__builtin_memset(o, 0, sizeof(*o));
-	o->pid = tgid_of(task);
-	o->tid = is_ring_worker(task) ? 0 : tid_of(task);
-	o->start_ns = KREAD(task, group_leader, start_time);
-	o->uid = KREAD(task, cred, uid.val);
-	o->cgroup_id = KREAD(cgroup, kn, id);
-	o->in_cgroup = cfg_by_cgroup && is_wanted_cgroup(cgroup);
 	o->source = source;
+	o->pid = tgid_of(task);
+	if (!cfg_tally)
+		read_owner_in_full(o, task);
+	if (!cfg_tally || cfg_by_uid)
+		o->uid = KREAD(task, cred, uid.val);
+	if (!cfg_tally || cfg_by_cgroup || cfg_by & 1 << BY_CGROUP) {
+		cgroup = KREAD(task, cgroups, dfl_cgrp);
+		o->cgroup_id = KREAD(cgroup, kn, id);
+		o->in_cgroup = cfg_by_cgroup && is_wanted_cgroup(cgroup);
+	}
 	BPF_CORE_READ_INTO(&o->comm, asker(task), comm);
 }
 
