@@ -134,12 +134,12 @@ static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u6
 }
 
 /*
- * The full socket's numbers, before it is gone. bytes_acked and bytes_received count sequence numbers: the
+ * The full socket's numbers, before it is gone, for records. bytes_acked and bytes_received count sequence numbers: the
  * SYN of an active opener (tcp_ack() in SYN_SENT moves snd_una over it; a passive opener's child starts
  * behind it) and either FIN are not payload. A child's total_retrans starts with its request's SYN-ACK
  * repeats (tcp_create_openreq_child).
  */
-static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
+static __always_inline void read_numbers(const struct sock *sk, struct sf_conn *c)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
 	__u64 sent = KREAD(tp, bytes_acked), received = KREAD(tp, bytes_received);
@@ -150,6 +150,12 @@ static __always_inline void take_numbers(struct sock *sk, struct sf_conn *c)
 	c->closing.bytes_received = received - (received && got_fin(sk));
 	c->closing.retrans = again > opening ? again - opening : 0;
 	c->closing.srtt_us = KREAD(tp, srtt_us) >> 3;
+}
+
+static __always_inline void take_numbers(const struct sock *sk, struct sf_conn *c)
+{
+	if (!cfg_tally)
+		read_numbers(sk, c);
 	if (is_orphan(sk))
 		c->flags |= SF_F_ORPHAN;
 	c->flags |= SF_F_SOCK_GONE;
@@ -182,7 +188,6 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 	c->state = TCP_FIN_WAIT2;
 	if (c->closing.fin_rcvd_ts)
 		begin_time_wait(sk, c, now);
-	index_minisock(tw, c);
 	minisock_inherit(sk, tw, c);
 	/* On another CPU the peer's FIN, or what kills it, may have come before we knew the minisock. */
 	if (is_unhashed(&tw->__tw_common))

@@ -186,6 +186,11 @@ static __always_inline bool timer_is_over(const struct timer_list *t)
 	return (__s64)(bpf_jiffies64() - KREAD(t, expires)) >= 0;
 }
 
+static __always_inline bool is_armed(const struct timer_list *t)
+{
+	return KREAD(t, entry.pprev) != NULL;
+}
+
 static __always_inline void read_cookie(struct sf_conn *c, const struct sock_common *skc)
 {
 	c->cookie = KREAD(skc, skc_cookie.counter);

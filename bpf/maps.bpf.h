@@ -96,6 +96,15 @@ struct {
 	__type(value, struct sf_conn);
 } conns SEC(".maps");
 
+/* TIME_WAITs, where no records are wanted, see waits.bpf.h. Read by user space where it lies. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* user */
+	__type(key, __u32);
+	__type(value, struct sf_wait_pair);
+} waits SEC(".maps");
+
 /*
  * The handshake of a connection whose close began before the filter could decide (closed by the peer before
  * accept()). Key: sf_conn.id. Inserted when the close begins, deleted with the verdict or the connection.
@@ -195,15 +204,6 @@ struct {
 	__type(value, struct sf_cpu);
 } cpus SEC(".maps");
 
-/* Read and summed by user space. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sf_counters);
-} counters SEC(".maps");
-
-/* Records on their way to user space. */
 /*
  * Where programs of the same tracepoint, or of alike ones, go on: what they share is loaded and verified once. Filled by the
  * loader before anything is attached (kernel/tails.c).
@@ -219,6 +219,15 @@ TAIL(change_body);
 TAIL(destroy_body);
 TAIL(accept_body);
 
+/* Read and summed by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sf_counters);
+} counters SEC(".maps");
+
+/* Records on their way to user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 << 20); /* user */

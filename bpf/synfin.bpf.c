@@ -21,6 +21,7 @@
 #include "owner.bpf.h"
 #include "filter.bpf.h"
 #include "tally.bpf.h"
+#include "waits.bpf.h"
 #include "emit.bpf.h"
 #include "conn.bpf.h"
 #include "opening.bpf.h"

@@ -145,6 +145,24 @@ struct sf_pair {
 	struct sf_conn conns[2];
 };
 
+#define SF_WAIT_BITS 16 /* of pairs of TIME_WAITs */
+
+/* What is left to know of a TIME_WAIT by who wants sums alone (waits.bpf.h). */
+struct sf_wait {
+	__u64 key;   /* address of the minisock; 0: nobody */
+	__u64 since; /* when it began; tells it from another of the same address */
+	__u64 set;   /* that its end is added to */
+	__u32 claims;
+	__u32 certainty; /* enum sf_certainty, or SF_UNTOLD */
+};
+
+#define SF_UNTOLD 3 /* its end is counted, its length not wanted */
+
+/* Two places, one line of the cache. */
+struct sf_wait_pair {
+	struct sf_wait waits[2];
+};
+
 enum sf_event_type {
 	SF_EV_OPEN = 1,	  /* the handshake ended, one way or another; .opening is valid */
 	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN */
@@ -297,6 +315,7 @@ _Static_assert(sizeof(struct sf_conn) == 192,
 	       "one kmalloc-256 element of a BPF hash, header and key included");
 _Static_assert(sizeof(struct sf_event) == 216, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_pair) == 7 * 64, "lines of the cache");
+_Static_assert(sizeof(struct sf_wait_pair) == 64, "a line of the cache");
 #endif
 
 #endif

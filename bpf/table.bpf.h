@@ -14,9 +14,15 @@
 #ifndef SYNFIN_TABLE_BPF_H
 #define SYNFIN_TABLE_BPF_H
 
+/* Addresses, evenly over 2^bits. */
+static __always_inline __u32 spread(__u64 key, __u32 bits)
+{
+	return (key * 0x9e3779b97f4a7c15ULL) >> (64 - bits);
+}
+
 static __always_inline struct sf_pair *pair_of(__u64 key)
 {
-	__u32 index = (key * 0x9e3779b97f4a7c15ULL) >> (64 - SF_PAIR_BITS);
+	__u32 index = spread(key, SF_PAIR_BITS);
 
 	return bpf_map_lookup_elem(&pairs, &index);
 }
@@ -33,10 +39,10 @@ static __always_inline enum place place_of(const struct sf_pair *p, __u64 key)
 	return READ_ONCE(p->keys[SECOND]) == key ? SECOND : NOWHERE;
 }
 
-/* FIRST or SECOND, and the verifier does not follow both: it knows nothing of what was read from a map. */
-static __always_inline __u64 hidden(const struct sf_pair *p, enum place at)
+/* FIRST or SECOND, and the verifier does not follow both: it knows nothing of what was read from a map, as `unknown` was. */
+static __always_inline __u64 hidden(__u64 unknown, enum place at)
 {
-	__u64 place = at, unknown = p->spilled;
+	__u64 place = at;
 
 	asm volatile("%0 ^= %1\n\t%0 ^= %1" : "+r"(place) : "r"(unknown));
 	return place & 1;
@@ -52,7 +58,7 @@ static __always_inline struct sf_conn *conn_find(const void *object)
 		return NULL;
 	at = place_of(p, key);
 	if (at != NOWHERE)
-		return &p->conns[hidden(p, at)];
+		return &p->conns[hidden(p->spilled, at)];
 	return p->spilled ? bpf_map_lookup_elem(&conns, &key) : NULL;
 }
 
@@ -70,7 +76,7 @@ static __always_inline struct sf_conn *any_find(__u64 key)
 	enum place at = p ? place_of(p, key) : NOWHERE;
 
 	if (p && at != NOWHERE)
-		return &p->conns[hidden(p, at)];
+		return &p->conns[hidden(p->spilled, at)];
 	return bpf_map_lookup_elem(&conns, &key);
 }
 
@@ -80,16 +86,14 @@ static __always_inline struct sf_conn *any_find(__u64 key)
  * A place is left by who adds LEAVING and then reads it once; who reads it twice has been beaten to it, and who finds
  * another's key there too.
  */
-static __always_inline void leave_place(struct sf_pair *p, enum place at, __u64 key)
+static __always_inline void unclaim(__u32 *claims, __u64 *place, __u64 key)
 {
-	__u64 i = hidden(p, at);
-
-	__sync_fetch_and_add(&p->claims[i], LEAVING);
-	if (READ_ONCE(p->claims[i]) / LEAVING == 1 && READ_ONCE(p->keys[i]) == key) {
-		WRITE_ONCE(p->keys[i], 0);
-		__sync_fetch_and_add(&p->claims[i], -(LEAVING + 1));
+	__sync_fetch_and_add(claims, LEAVING);
+	if (READ_ONCE(*claims) / LEAVING == 1 && READ_ONCE(*place) == key) {
+		WRITE_ONCE(*place, 0);
+		__sync_fetch_and_add(claims, -(LEAVING + 1));
 	} else {
-		__sync_fetch_and_add(&p->claims[i], -LEAVING);
+		__sync_fetch_and_add(claims, -LEAVING);
 	}
 }
 
@@ -98,18 +102,31 @@ static __always_inline void leave_place(struct sf_pair *p, enum place at, __u64 
  * additions that return what was there need 5.12 (commit 5ca419f2864a). They order nothing either: on processors that
  * reorder stores a reader in between may see the key before what it stands for.
  */
+static __always_inline bool claim(__u32 *claims)
+{
+	if (*claims)
+		return false;
+	__sync_fetch_and_add(claims, 1);
+	if (READ_ONCE(*claims) == 1)
+		return true;
+	__sync_fetch_and_add(claims, -1);
+	return false;
+}
+
+static __always_inline void leave_place(struct sf_pair *p, enum place at, __u64 key)
+{
+	__u64 i = hidden(p->spilled, at);
+
+	unclaim(&p->claims[i], &p->keys[i], key);
+}
+
 static __always_inline int take_place(struct sf_pair *p, __u64 key, const struct sf_conn *c)
 {
 	enum place at = p->claims[FIRST] ? SECOND : FIRST;
-	__u64 i = hidden(p, at);
+	__u64 i = hidden(p->spilled, at);
 
-	if (p->claims[i])
+	if (!claim(&p->claims[i]))
 		return -EBUSY;
-	__sync_fetch_and_add(&p->claims[i], 1);
-	if (READ_ONCE(p->claims[i]) != 1) {
-		__sync_fetch_and_add(&p->claims[i], -1);
-		return -EBUSY;
-	}
 	__builtin_memcpy(&p->conns[i], c, sizeof(*c));
 	barrier();
 	WRITE_ONCE(p->keys[i], key);
@@ -190,11 +207,12 @@ static __always_inline int minisock_add(const struct inet_timewait_sock *tw, con
 	return bpf_map_update_elem(&conns, &key, c, BPF_NOEXIST);
 }
 
-static __always_inline void minisock_remove(const struct inet_timewait_sock *tw)
+/* False: it was not there. */
+static __always_inline bool minisock_remove(const struct inet_timewait_sock *tw)
 {
 	__u64 key = as_number(tw);
 
-	bpf_map_delete_elem(&conns, &key);
+	return !bpf_map_delete_elem(&conns, &key);
 }
 
 #endif

@@ -46,22 +46,17 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 	return (const void *)t - bpf_core_field_offset(struct request_sock, rsk_timer);
 }
 
-static __always_inline bool is_armed(const struct timer_list *t)
-{
-	return KREAD(t, entry.pprev) != NULL;
-}
-
 /* --- minisocks ---------------------------------------------------------------------------------------- */
 
 static __always_inline void note_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw,
 					   enum sf_outcome how)
 {
-	const struct sf_conn *c = minisock_find(tw);
+	__u64 id = minisock_id(tw);
 
-	if (!c)
+	if (!id)
 		return;
 	cpu->cancelled = (__u64)tw;
-	cpu->cancelled_id = c->id;
+	cpu->cancelled_id = id;
 	cpu->cancelled_ts = bpf_ktime_get_ns();
 	cpu->cancelled_how = how;
 	cpu->cancelled_substate = KREAD(tw, tw_substate);
@@ -73,10 +68,9 @@ static __always_inline void bury_cancelled(struct sf_cpu *cpu, enum sf_outcome h
 {
 	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
 	struct sf_name name = cpu->cancelled_name;
-	const struct sf_conn *c = minisock_find(tw);
 
 	cpu->cancelled = 0;
-	if (!c || c->id != cpu->cancelled_id)
+	if (minisock_id(tw) != cpu->cancelled_id)
 		return;
 	if (how == SF_OUT_TW_KILLED && find_in_ehash(&name, ~(1U << TCP_TIME_WAIT)))
 		how = SF_OUT_TW_SYN;

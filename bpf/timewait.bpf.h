@@ -23,25 +23,16 @@ static __always_inline const struct inet_timewait_sock *find_minisock(const stru
 	return (const void *)find_in_ehash(&name, 1U << TCP_TIME_WAIT);
 }
 
-static __always_inline void minisock_lose(const struct inet_timewait_sock *tw)
+/* What tells the connection that this minisock carries from another of the same address; 0: none of ours. */
+static __always_inline __u64 minisock_id(const struct inet_timewait_sock *tw)
 {
-	lose(SF_LOST_MISSED);
-	minisock_remove(tw);
-}
+	const struct sf_wait *w = wait_find(tw);
+	const struct sf_conn *c;
 
-/* `c` is the element under `sk`, void afterwards. What is under the minisock's address died unseen. */
-static __always_inline void minisock_inherit(const struct sock *sk, const struct inet_timewait_sock *tw,
-					     struct sf_conn *c)
-{
-	int err = minisock_add(tw, c);
-
-	if (err == -EEXIST) {
-		minisock_lose(tw);
-		err = minisock_add(tw, c);
-	}
-	if (err)
-		lose(SF_LOST_EVICTED);
-	conn_remove(sk);
+	if (w)
+		return w->since;
+	c = minisock_find(tw);
+	return c ? c->id : 0;
 }
 
 /* --- minisocks by the header of a segment --------------------------------------------------------------- */
@@ -89,6 +80,53 @@ static __noinline __u64 minisock_by_header(const struct sk_buff *skb)
 	return object ? *object : 0;
 }
 
+/* What is under this address died unseen. */
+__noinline int lose_minisock(__u64 address) /* not static: as tell() */
+{
+	const struct inet_timewait_sock *tw = (const void *)address;
+	struct sf_wait *w = wait_find(tw);
+	const struct sf_conn *c;
+
+	lose(SF_LOST_MISSED);
+	if (w) {
+		wait_remove(w, tw);
+		return 0;
+	}
+	c = minisock_find(tw);
+	if (c)
+		unindex_minisock(c);
+	minisock_remove(tw);
+	return 0;
+}
+
+static __always_inline void minisock_lose(const struct inet_timewait_sock *tw)
+{
+	lose_minisock(as_number(tw));
+}
+
+/* `c` is the element under `sk`, void afterwards. */
+static __always_inline void minisock_inherit(const struct sock *sk, const struct inet_timewait_sock *tw,
+					     struct sf_conn *c)
+{
+	int err = 0;
+
+	if (wait_find(tw))
+		minisock_lose(tw);
+	if (!wait_add(tw, c)) {
+		err = minisock_add(tw, c);
+		if (err == -EEXIST) {
+			minisock_lose(tw);
+			err = minisock_add(tw, c);
+		}
+	} else if (minisock_remove(tw)) {
+		lose(SF_LOST_MISSED);
+	}
+	if (err)
+		lose(SF_LOST_EVICTED);
+	index_minisock(tw, c);
+	conn_remove(sk);
+}
+
 /* --- the minisock's life ------------------------------------------------------------------------------- */
 
 /* Stage `end` of an active closer: the peer's FIN has come. */
@@ -111,6 +149,18 @@ static __always_inline void write_gone(const void *object, struct sf_conn *c, en
 		emit(object, SF_EV_GONE, how, ts);
 }
 
+/* If it died on another CPU meanwhile, its end was written there. */
+static __always_inline void shrink(const struct inet_timewait_sock *tw, const struct sf_conn *c)
+{
+	struct sf_wait *w;
+
+	if (!wait_add(tw, c) || minisock_remove(tw))
+		return;
+	w = wait_find(tw);
+	if (w)
+		wait_remove(w, tw);
+}
+
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
 static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 {
@@ -126,6 +176,7 @@ static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 				      .ack = KREAD(tw, __tw_common.skc_tw_snd_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
 	begin_time_wait(tw, c, now);
+	shrink(tw, c);
 }
 
 /* What a segment with these flags does to a minisock that it ends (tcp_timewait_state_process). */
@@ -199,8 +250,14 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
-	struct sf_conn *c = minisock_find(tw);
+	struct sf_wait *w = wait_find(tw);
+	struct sf_conn *c;
 
+	if (w) {
+		wait_end(w, tw, ts);
+		return 0;
+	}
+	c = minisock_find(tw);
 	if (!c)
 		return 0;
 	unindex_minisock(c);

@@ -18,8 +18,16 @@ static int on_alive(void *ctx, const void *data, size_t sz)
 
 static int read_census(void *ctx, struct census *census)
 {
+	size_t waits;
+	int err;
+
 	census__reset(census);
-	return tracer__walk(ctx, on_alive, census);
+	err = tracer__walk(ctx, on_alive, census);
+	if (!err)
+		err = tracer__count_waits(ctx, &waits);
+	if (!err)
+		census__add_waits(census, waits);
+	return err;
 }
 
 struct out_source source__of(struct tracer *t)

@@ -552,6 +552,11 @@ int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 	return walk__table(t->skel, fn, ctx);
 }
 
+int tracer__count_waits(const struct tracer *t, size_t *ret_cnt)
+{
+	return walk__count_waits(t->skel, ret_cnt);
+}
+
 static bool get_info(const struct bpf_program *prog, struct bpf_prog_info *ret_info)
 {
 	uint32_t sz = sizeof(*ret_info);

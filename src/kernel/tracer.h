@@ -56,6 +56,9 @@ int tracer__fd(const struct tracer *t);
  */
 int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx);
 
+/* TIME_WAITs besides, of which no more is known than that they are: where sums are wanted and no records. 0 or -errno. */
+int tracer__count_waits(const struct tracer *t, size_t *ret_cnt);
+
 /* Since the start. */
 struct tracer_stats {
 	uint64_t counts[__SF_CNT_MAX];

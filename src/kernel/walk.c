@@ -41,17 +41,28 @@ static int walk_pair(const struct sf_pair *p, tracer_record_fn fn, void *ctx)
 	return err;
 }
 
+/* An array where it lies, for munmap() of map_sz(); MAP_FAILED with errno. */
+static size_t map_sz(const struct bpf_map *map)
+{
+	return (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+}
+
+static void *map_array(const struct bpf_map *map)
+{
+	return mmap(NULL, map_sz(map), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+}
+
 static int walk_pairs(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
 {
-	size_t sz = sizeof(struct sf_pair) << SF_PAIR_BITS;
-	const struct sf_pair *pairs = mmap(NULL, sz, PROT_READ, MAP_SHARED, bpf_map__fd(skel->maps.pairs), 0);
+	const struct bpf_map *map = skel->maps.pairs;
+	struct sf_pair *pairs = map_array(map);
 	int err = 0;
 
 	if (pairs == MAP_FAILED)
 		return -errno;
-	for (size_t i = 0; !err && i < 1U << SF_PAIR_BITS; i++)
+	for (size_t i = 0; !err && i < bpf_map__max_entries(map); i++)
 		err = walk_pair(&pairs[i], fn, ctx);
-	munmap((void *)pairs, sz);
+	munmap(pairs, map_sz(map));
 	return err;
 }
 
@@ -84,4 +95,18 @@ int walk__table(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
 	int err = walk_pairs(skel, fn, ctx);
 
 	return err ? err : walk_conns(skel, fn, ctx);
+}
+
+int walk__count_waits(const struct synfin_bpf *skel, size_t *ret_cnt)
+{
+	const struct bpf_map *map = skel->maps.waits;
+	struct sf_wait_pair *pairs = map_array(map);
+
+	*ret_cnt = 0;
+	if (pairs == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; i < bpf_map__max_entries(map); i++)
+		*ret_cnt += (pairs[i].waits[0].key != 0) + (pairs[i].waits[1].key != 0);
+	munmap(pairs, map_sz(map));
+	return 0;
 }

@@ -76,6 +76,11 @@ int census__add(struct census *c, const struct record *rec)
 	return 0;
 }
 
+void census__add_waits(struct census *c, size_t cnt)
+{
+	c->counts[TCP_TIME_WAIT] += cnt;
+}
+
 bool census__is_empty(const struct census *c)
 {
 	for (unsigned int state = 0; state < CENSUS_STATES; state++)

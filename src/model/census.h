@@ -33,6 +33,8 @@ void census__reset(struct census *c);
 
 /* A record of type SF_EV_ALIVE. 0 or -ENOMEM, then it is not counted. */
 int census__add(struct census *c, const struct record *rec);
+/* TIME_WAITs of which there is no record. */
+void census__add_waits(struct census *c, size_t cnt);
 
 bool census__is_empty(const struct census *c);
 

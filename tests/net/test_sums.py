@@ -12,7 +12,7 @@ import pytest
 
 import settings
 from exporter import Exporter
-from netns import dial
+from netns import dial, run
 from process import wait_until
 from test_hist import stop
 
@@ -161,6 +161,72 @@ def test_same_for_each_set(netns, trace):
             return item["by"] == {"lport": str(port), "role": "server", "comm": found[0]["owner"]["comm"]}
         mine = [r for r in found if r["lport"] == port]
         assert told(intervals, is_here) == expected(mine) and mine
+
+
+def end_time_waits(netns, lports):
+    """Kills the TIME_WAITs on these ports; False: not in this kernel."""
+    sports = " or ".join(f"sport = :{port}" for port in lports)
+    told = run("nsenter", "--net=" + netns.path, "ss", "-HK", "-tn", "state", "time-wait", f"( {sports} )", check=False)
+    return not told.stderr and all(f":{port} " in told.stdout for port in lports)
+
+
+def test_time_waits(netns, trace):
+    """Each that ends is counted once, with the length that its record tells; who is still there is alive."""
+    tracer, hist = trace(netns), trace(netns, command="hist", args=["-i", "500ms"])
+    listener = netns.listen(port=PORTS[0])
+    ends = [meet(netns, listener) for _ in range(40)]
+    lports = [near.getsockname()[1] for near, _ in ends]
+    for near, far in ends:
+        near.close()
+        far.close()
+    time.sleep(0.3)
+    if not end_time_waits(netns, lports[:25]):
+        pytest.skip("`ss -K` does not end a TIME_WAIT in this kernel")
+    assert wait_until(lambda: any(i["alive"].get("time_wait") == 15 for i in hist.records()))
+    assert netns.counters()["alive_tw"] == 15
+    intervals, found = stop(hist), records(tracer)
+    assert told(intervals) == expected(found)
+    lengths = [item for i in intervals for item in i["histograms"] if item["labels"].get("state") == "time_wait"]
+    gone = [record["time_wait_ns"] for record in found if record["type"] == "gone"]
+    assert sum(item["count"] for item in lengths) == len(gone) == 25
+    slack = 25 * settings.SLACK_NS  # two tracers, each with its own reading of the clock
+    assert abs(sum(item["sum_ns"] for item in lengths) - sum(gone)) < slack
+
+
+def test_time_waits_by_set(netns, trace):
+    hist = trace(netns, command="hist", args=["--by", "rport"])
+    listeners = [netns.listen(port=port) for port in PORTS]
+    for listener in listeners:
+        near, far = meet(netns, listener)
+        lport = near.getsockname()[1]
+        near.close()
+        far.close()
+        time.sleep(0.2)
+        if not end_time_waits(netns, [lport]):
+            pytest.skip("`ss -K` does not end a TIME_WAIT in this kernel")
+    time.sleep(0.3)
+    (interval,) = stop(hist)
+    sets = {item["by"]["rport"]: item["count"] for item in interval["histograms"]
+            if item["labels"].get("state") == "time_wait"}
+    assert sets == {str(port): 1 for port in PORTS}
+
+
+@pytest.mark.native
+def test_many_time_waits(netns, trace):
+    """More at a time than find a place by their address alone; those that connect() takes over end meanwhile."""
+    hist = trace(netns, command="hist", args=["-i", "500ms"])
+    netns.sysctl("ipv4/ip_local_port_range", "10000 40000")
+    listener = netns.listen(port=PORTS[0])
+    for _ in range(FEW):
+        near, far = meet(netns, listener)
+        near.close()
+        assert far.recv(1) == b""
+        far.close()
+    left = netns.counters()["alive_tw"]
+    assert wait_until(lambda: hist.records()[-1]["alive"].get("time_wait") == left)
+    intervals = stop(hist)
+    ended = sum(item["count"] for i in intervals for item in i["histograms"] if item["labels"].get("state") == "time_wait")
+    assert FEW // 2 < left and ended == FEW - left == netns.counters()["TWRecycled"] > 0
 
 
 def test_by_cgroup(netns, trace):

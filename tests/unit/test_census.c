@@ -42,6 +42,9 @@ static void test_groups(void **state)
 	assert_int_equal(census__count(c, TCP_CLOSE_WAIT), 1001);
 	assert_int_equal(census__count(c, TCP_ESTABLISHED), 1);
 	assert_int_equal(census__count(c, 99), 0);
+	add(c, TCP_TIME_WAIT, 1, 9);
+	census__add_waits(c, 7);
+	assert_int_equal(census__count(c, TCP_TIME_WAIT), 8);
 	g = census__groups(c, &cnt);
 	assert_int_equal(cnt, 3);
 	assert_true(g[0].state == TCP_FIN_WAIT2 && g[0].oldest_ns == SF_ABSENT && g[0].count == 1);
