@@ -54,11 +54,11 @@ void json__end_array(struct json *j)
 	close_level(j, ']');
 }
 
-void json__key(struct json *j, const char *key)
+void json__key_of(struct json *j, const char *key, size_t len)
 {
 	assert(!j->after_key);
-	begin_value(j);
-	str__append_key(j->out, key);
+	str__append_key(j->out, j->comma & 1U << j->depth, key, len);
+	j->comma |= 1U << j->depth;
 	j->after_key = true;
 }
 
@@ -79,13 +79,13 @@ void json__i64(struct json *j, int64_t value)
 void json__bool(struct json *j, bool value)
 {
 	begin_value(j);
-	str__append(j->out, value ? "true" : "false");
+	str__append_bytes(j->out, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json__null(struct json *j)
 {
 	begin_value(j);
-	str__append(j->out, "null");
+	str__append_bytes(j->out, "null", 4);
 }
 
 void json__string(struct json *j, const char *text)
@@ -98,31 +98,4 @@ void json__string(struct json *j, const char *text)
 	str__append_char(j->out, '"', 1);
 	str__append_json(j->out, text, strlen(text));
 	str__append_char(j->out, '"', 1);
-}
-
-void json__key_u64(struct json *j, const char *key, uint64_t value)
-{
-	json__key(j, key);
-	json__u64(j, value);
-}
-
-void json__key_bool(struct json *j, const char *key, bool value)
-{
-	json__key(j, key);
-	json__bool(j, value);
-}
-
-void json__key_string(struct json *j, const char *key, const char *text)
-{
-	json__key(j, key);
-	json__string(j, text);
-}
-
-void json__key_nonzero(struct json *j, const char *key, uint64_t value)
-{
-	json__key(j, key);
-	if (value)
-		json__u64(j, value);
-	else
-		json__null(j);
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/str.h"
 
@@ -28,8 +29,13 @@ void json__end_object(struct json *j);
 void json__begin_array(struct json *j);
 void json__end_array(struct json *j);
 
-/* Inside an object, before each value. `key` must be plain ASCII without quotes. */
-void json__key(struct json *j, const char *key);
+void json__key_of(struct json *j, const char *key, size_t len);
+
+/* Inside an object, before each value. `key` must be plain ASCII without quotes. Inline, for most keys are literals. */
+static inline void json__key(struct json *j, const char *key)
+{
+	json__key_of(j, key, strlen(key));
+}
 
 void json__u64(struct json *j, uint64_t value);
 void json__i64(struct json *j, int64_t value);
@@ -39,10 +45,32 @@ void json__null(struct json *j);
 void json__string(struct json *j, const char *text);
 
 /* Key and value in one. */
-void json__key_u64(struct json *j, const char *key, uint64_t value);
-void json__key_bool(struct json *j, const char *key, bool value);
-void json__key_string(struct json *j, const char *key, const char *text);
+static inline void json__key_u64(struct json *j, const char *key, uint64_t value)
+{
+	json__key(j, key);
+	json__u64(j, value);
+}
+
+static inline void json__key_bool(struct json *j, const char *key, bool value)
+{
+	json__key(j, key);
+	json__bool(j, value);
+}
+
+static inline void json__key_string(struct json *j, const char *key, const char *text)
+{
+	json__key(j, key);
+	json__string(j, text);
+}
+
 /* For values whose 0 means "unknown". */
-void json__key_nonzero(struct json *j, const char *key, uint64_t value);
+static inline void json__key_nonzero(struct json *j, const char *key, uint64_t value)
+{
+	json__key(j, key);
+	if (value)
+		json__u64(j, value);
+	else
+		json__null(j);
+}
 
 #endif

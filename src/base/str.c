@@ -34,16 +34,11 @@ const char *str__text(const struct str *s)
 	return s->buf ? s->buf : "";
 }
 
-/* Room for `sz` more bytes and the NUL. */
-static bool reserve(struct str *s, size_t sz)
+static bool grow(struct str *s, size_t sz)
 {
 	size_t cap = s->cap ? s->cap : 256;
 	char *buf;
 
-	if (s->failed)
-		return false;
-	if (sz < s->cap - s->len)
-		return true;
 	while (cap - s->len <= sz && cap <= SIZE_MAX / 2)
 		cap *= 2;
 	buf = cap - s->len > sz ? realloc(s->buf, cap) : NULL;
@@ -54,6 +49,12 @@ static bool reserve(struct str *s, size_t sz)
 	s->buf = buf;
 	s->cap = cap;
 	return true;
+}
+
+/* Room for `sz` more bytes and the NUL. */
+static inline bool reserve(struct str *s, size_t sz)
+{
+	return !s->failed && (sz < s->cap - s->len || grow(s, sz));
 }
 
 void str__append_bytes(struct str *s, const void *bytes, size_t sz)
@@ -70,40 +71,63 @@ void str__append(struct str *s, const char *text)
 	str__append_bytes(s, text, strlen(text));
 }
 
-void str__append_key(struct str *s, const char *key)
+void str__append_key(struct str *s, bool comma, const char *key, size_t len)
 {
-	size_t sz = strlen(key);
 	char *to;
 
-	if (!reserve(s, sz + 3))
+	if (!reserve(s, len + 4))
 		return;
 	to = s->buf + s->len;
-	to[0] = '"';
-	memcpy(to + 1, key, sz + 1);
-	memcpy(to + 1 + sz, "\":", 3);
-	s->len += sz + 3;
+	if (comma)
+		*to++ = ',';
+	*to++ = '"';
+	memcpy(to, key, len);
+	memcpy(to + len, "\":", 3);
+	s->len = (size_t)(to + len + 2 - s->buf);
 }
 
 void str__append_char(struct str *s, char c, size_t cnt)
 {
 	if (!cnt || !reserve(s, cnt))
 		return;
-	memset(s->buf + s->len, c, cnt);
+	if (cnt == 1)
+		s->buf[s->len] = c;
+	else
+		memset(s->buf + s->len, c, cnt);
 	s->len += cnt;
 	s->buf[s->len] = '\0';
 }
 
-/* Several times faster than printf(), which shows where a scrape has 100,000 of them. */
+static size_t count_digits(uint64_t value)
+{
+	size_t cnt = 1;
+
+	for (; value >= 10000; value /= 10000)
+		cnt += 4;
+	return cnt + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+/* Several times faster than printf(), which shows where a scrape has 100,000 of them and a record thirty. */
 void str__append_u64(struct str *s, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	static const char two[] = "00010203040506070809101112131415161718192021222324"
+				  "25262728293031323334353637383940414243444546474849"
+				  "50515253545556575859606162636465666768697071727374"
+				  "75767778798081828384858687888990919293949596979899";
+	size_t cnt = count_digits(value);
+	char *digit;
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	str__append_bytes(s, digits + at, sizeof(digits) - at);
+	if (!reserve(s, cnt))
+		return;
+	s->len += cnt;
+	digit = s->buf + s->len;
+	*digit = '\0';
+	for (; value >= 10; value /= 100) {
+		digit -= 2;
+		memcpy(digit, two + 2 * (value % 100), 2);
+	}
+	if (cnt % 2)
+		*--digit = (char)('0' + value);
 }
 
 void str__vappendf(struct str *s, const char *fmt, va_list ap)

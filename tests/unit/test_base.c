@@ -41,6 +41,20 @@ static struct network parsed(const char *text)
 	return n;
 }
 
+/* Every value of an octet, each place, and what inet_ntop() says. */
+static void test_addr4(void **state)
+{
+	char text[ADDR_TEXT_SZ], expected[ADDR_TEXT_SZ];
+
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++) {
+		uint8_t bytes[16] = {i, 255 - i, i ^ 0x55, i / 3};
+
+		inet_ntop(AF_INET, bytes, expected, sizeof(expected));
+		assert_string_equal(addr__format(AF_INET, bytes, text), expected);
+	}
+}
+
 static void test_networks(void **state)
 {
 	static const struct {
@@ -280,13 +294,10 @@ static void test_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addr),
-		cmocka_unit_test(test_networks),
-		cmocka_unit_test(test_networks_refused),
-		cmocka_unit_test(test_network_covers),
-		cmocka_unit_test(test_rfc3339),
-		cmocka_unit_test(test_offset),
-		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_addr),	       cmocka_unit_test(test_addr4),
+		cmocka_unit_test(test_networks),       cmocka_unit_test(test_networks_refused),
+		cmocka_unit_test(test_network_covers), cmocka_unit_test(test_rfc3339),
+		cmocka_unit_test(test_offset),	       cmocka_unit_test(test_log),
 		cmocka_unit_test(test_file),
 	};
 

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -275,6 +278,34 @@ static void test_write_nonblocking(void **state)
 	str__fini(&s);
 }
 
+static void check_number(uint64_t value)
+{
+	char text[32];
+	struct str s = {0};
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	str__append_u64(&s, value);
+	assert_string_equal(str__text(&s), text);
+	assert_int_equal(s.len, strlen(text));
+	str__fini(&s);
+}
+
+/* Around each power of ten, and what printf() says. */
+static void test_numbers(void **state)
+{
+	(void)state;
+	for (uint64_t value = 0; value < 100000; value++)
+		check_number(value);
+	for (uint64_t ten = 100000;; ten *= 10) {
+		check_number(ten - 1);
+		check_number(ten);
+		check_number(ten + 1);
+		if (ten > UINT64_MAX / 10)
+			break;
+	}
+	check_number(UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_safe),
 		cmocka_unit_test(test_safe_all_bytes),
 		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_write_nonblocking),
 	};
