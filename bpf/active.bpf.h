@@ -7,7 +7,7 @@
 
 /* CLOSE>SYN_SENT, in the task that called connect(). The local port is not chosen yet unless the socket was
  * bound. */
-static __noinline bool follow_client(const struct sock *sk, __u64 now)
+static __noinline void follow_client(const struct sock *sk, __u64 now)
 {
 	struct sf_conn c = {};
 
@@ -16,10 +16,10 @@ static __noinline bool follow_client(const struct sock *sk, __u64 now)
 	c.opening.connect_ts = now;
 	own_by_current(&c, SF_SRC_CONNECT);
 	if (cfg_by_task && !wants_task(&c)) /* its owner will be no other: the rest need not be read */
-		return false;
+		return;
 	read_sock_tuple(&c, sk);
 	c.lport = KREAD(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
-	return conn_insert(sk, &c);
+	conn_insert(sk, &c);
 }
 
 static __always_inline void on_connect(const struct sock *sk, __u64 now)

@@ -231,8 +231,8 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	err = minisock_add(tw, &c);
 	if (err && err != -EEXIST)
 		lose(SF_LOST_EVICTED);
-	else if (!err && (is_unhashed(&tw->__tw_common) || !is_armed(&tw->tw_timer))) {
-		unindex_minisock(&c);
+	else if (!err && (is_dying(tw) || wait_find(tw))) {
+		unindex_minisock(tw, &c);
 		minisock_remove(tw);
 	} else if (!err) {
 		count_adopted(&c);

@@ -190,7 +190,7 @@ static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const 
 		begin_time_wait(sk, c, now);
 	minisock_inherit(sk, tw, c);
 	/* On another CPU the peer's FIN, or what kills it, may have come before we knew the minisock. */
-	if (is_unhashed(&tw->__tw_common))
+	if (is_dying(tw))
 		minisock_lose(tw);
 	else
 		on_minisock_fin(tw);

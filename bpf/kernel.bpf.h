@@ -201,6 +201,12 @@ static __always_inline bool is_unhashed(const struct sock_common *skc)
 	return KREAD(skc, skc_node.pprev) == NULL;
 }
 
+/* What kills a minisock takes its timer away first, then unhashes it; our hook runs before, between or after. */
+static __always_inline bool is_dying(const struct inet_timewait_sock *tw)
+{
+	return is_unhashed(&tw->__tw_common) || !is_armed(&tw->tw_timer);
+}
+
 static __always_inline bool is_orphan(const struct sock *sk)
 {
 	return KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD);

@@ -83,7 +83,7 @@ struct {
 } pairs SEC(".maps");
 
 /*
- * Those that have no place there, and all minisocks. Key: address of the kernel object that carries it now. Inserted at
+ * Those that have no place there, and minisocks but for those in `waits`. Key: address of the kernel object that carries it now. Inserted at
  * birth, moved at each hand-over, deleted at tcp_destroy_sock, at the request's or the minisock's end. Bounded by the loader;
  * when full a connection is not followed and SF_LOST_EVICTED counts it. Not preallocated: an idle host pays for the
  * buckets alone.
@@ -146,8 +146,7 @@ struct {
 
 /*
  * Minisocks by what the header of a segment for them says; only where the kernel does not name
- * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the FIN or the
- * minisock.
+ * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the minisock.
  */
 struct sf_tw_key {
 	__u32 netns;
@@ -171,6 +170,15 @@ struct sf_name {
 	__u16 pad;
 };
 
+/* A minisock whose timer was cancelled: it is armed anew, about to expire, or dying. */
+struct sf_cancelled {
+	__u64 tw; /* 0: none */
+	__u64 id; /* of the connection it carries (minisock_id) */
+	__u64 ts;
+	__u64 substate;
+	struct sf_name name;
+};
+
 /*
  * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
  * passive.bpf.h and timers.bpf.h for why).
@@ -178,12 +186,7 @@ struct sf_name {
 struct sf_cpu {
 	__u64 child;	       /* clone of a listener whose request has not been met, or 0 */
 	__u64 request_unknown; /* a request we do not know turned into .child */
-	__u64 cancelled; /* timer of this minisock was cancelled: it is armed anew, about to expire, or dying */
-	__u64 cancelled_id; /* ... of the connection it carries */
-	__u64 cancelled_ts;
-	__u64 cancelled_how; /* enum sf_outcome, if it dies */
-	__u64 cancelled_substate;
-	struct sf_name cancelled_name;
+	struct sf_cancelled cancelled;
 	__u64 expired; /* timer of this request expired: its handler runs, and arms it anew or not */
 	__u64 expired_outcome;
 	struct sf_name expired_name;

@@ -65,7 +65,6 @@ static __always_inline struct sf_conn *meet_request(const struct request_sock *r
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
 
-	conn_evict(object);
 	follow_request(req, object, KREAD(treq, snt_synack) * 1000);
 	return conn_find(object);
 }
@@ -160,8 +159,10 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
 	struct sf_cpu *cpu = this_cpu();
 	const struct sock *listener;
 
-	if (is_new)
+	if (is_new) {
+		conn_evict(child);
 		c = meet_request(req, child);
+	}
 	if (!c) {
 		if (cpu)
 			cpu->request_unknown = 1;
@@ -323,23 +324,22 @@ static __always_inline void become_childless(struct sf_cpu *cpu, struct sf_conn 
 	c->opening.syn_ts = 0;
 }
 
-static __noinline bool follow_child(const struct sock *sk)
+static __noinline void follow_child(const struct sock *sk)
 {
 	struct sf_cpu *cpu = this_cpu();
 	struct sf_conn c = {};
 
 	if (!cpu || cpu->child != (__u64)sk)
-		return false;
+		return;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	become_childless(cpu, &c);
 	read_sock_tuple(&c, sk);
-	return conn_insert(sk, &c);
+	conn_insert(sk, &c);
 }
 
 static __always_inline struct sf_conn *on_child_alone(const struct sock *sk)
 {
-	conn_evict(sk);
 	follow_child(sk);
 	return conn_find(sk);
 }

@@ -153,10 +153,8 @@ struct sf_wait {
 	__u64 since; /* when it began; tells it from another of the same address */
 	__u64 set;   /* that its end is added to */
 	__u32 claims;
-	__u32 certainty; /* enum sf_certainty, or SF_UNTOLD */
+	__u32 is_told; /* else its end is counted, its length not wanted */
 };
-
-#define SF_UNTOLD 3 /* its end is counted, its length not wanted */
 
 /* Two places, one line of the cache. */
 struct sf_wait_pair {
@@ -240,7 +238,8 @@ struct sf_event {
 
 /* What was lost, per CPU, never reset while running. */
 enum sf_lost {
-	SF_LOST_DROPPED = 0,	  /* the ring buffer was full: a record was not written */
+	SF_LOST_DROPPED =
+		0, /* a record was not written: the ring buffer was full, or the connection gone meanwhile */
 	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen (hook skipped by the kernel) */
 	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
 	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and nothing told whose it was */

@@ -5,7 +5,7 @@
  * `pairs` is where they are born and where most of them spend their life: an array, in which finding is an addition and a
  * comparison, and inserting takes no memory from anybody. An address has two places there. Who finds both taken goes to the
  * hash `conns`, and the pair counts it (`spilled`), so that who is not in a pair that has spilled nothing is nowhere.
- * Minisocks, which do nothing for a minute, are always in `conns` and not counted.
+ * Minisocks, which do nothing for a minute, are in `conns` and not counted, or in `waits` (waits.bpf.h).
  *
  * What lives long must not crowd out what is born: of established connections a pair keeps one.
  *
@@ -84,17 +84,19 @@ static __always_inline struct sf_conn *any_find(__u64 key)
 
 /*
  * A place is left by who adds LEAVING and then reads it once; who reads it twice has been beaten to it, and who finds
- * another's key there too.
+ * another's key there too: false. Two that both read it twice, within nanoseconds of each other, both leave it as it is, until the address is
+ * met again.
  */
-static __always_inline void unclaim(__u32 *claims, __u64 *place, __u64 key)
+static __always_inline bool unclaim(__u32 *claims, __u64 *place, __u64 key)
 {
 	__sync_fetch_and_add(claims, LEAVING);
 	if (READ_ONCE(*claims) / LEAVING == 1 && READ_ONCE(*place) == key) {
 		WRITE_ONCE(*place, 0);
 		__sync_fetch_and_add(claims, -(LEAVING + 1));
-	} else {
-		__sync_fetch_and_add(claims, -LEAVING);
+		return true;
 	}
+	__sync_fetch_and_add(claims, -LEAVING);
+	return false;
 }
 
 /*

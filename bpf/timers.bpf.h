@@ -48,57 +48,63 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 
 /* --- minisocks ---------------------------------------------------------------------------------------- */
 
-static __always_inline void note_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw,
-					   enum sf_outcome how)
+static __always_inline void note_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
 	__u64 id = minisock_id(tw);
 
-	if (!id)
-		return;
-	cpu->cancelled = (__u64)tw;
-	cpu->cancelled_id = id;
-	cpu->cancelled_ts = bpf_ktime_get_ns();
-	cpu->cancelled_how = how;
-	cpu->cancelled_substate = KREAD(tw, tw_substate);
-	cpu->cancelled_name = name_of(&tw->__tw_common);
+	if (id)
+		cpu->cancelled = (struct sf_cancelled){.tw = (__u64)tw,
+						       .id = id,
+						       .ts = bpf_ktime_get_ns(),
+						       .substate = KREAD(tw, tw_substate),
+						       .name = name_of(&tw->__tw_common)};
 }
 
-/* The minisock whose timer was cancelled last on this CPU is dead. A SYN that took its place has left a request or a child. */
-static __always_inline void bury_cancelled(struct sf_cpu *cpu, enum sf_outcome how)
+static __always_inline void forget_cancelled(struct sf_cpu *cpu, __u64 tw)
 {
-	const struct inet_timewait_sock *tw = (const void *)cpu->cancelled;
-	struct sf_name name = cpu->cancelled_name;
+	if (cpu->cancelled.tw == tw)
+		cpu->cancelled.tw = 0;
+}
 
-	cpu->cancelled = 0;
-	if (minisock_id(tw) != cpu->cancelled_id)
+/* It is dead. A SYN that took its place has left a request or a child. */
+static __always_inline void bury_cancelled(const struct sf_cancelled *t, enum sf_outcome how)
+{
+	const struct inet_timewait_sock *tw = (const void *)t->tw;
+
+	if (minisock_id(tw) != t->id)
 		return;
-	if (how == SF_OUT_TW_KILLED && find_in_ehash(&name, ~(1U << TCP_TIME_WAIT)))
+	if (how == SF_OUT_TW_KILLED && find_in_ehash(&t->name, ~(1U << TCP_TIME_WAIT)))
 		how = SF_OUT_TW_SYN;
-	on_minisock_dead(tw, cpu->cancelled_substate, how, cpu->cancelled_ts);
+	on_minisock_dead(tw, t->substate, how, t->ts);
 }
 
 /* It is in the hash, and its memory nobody else's. */
-static __always_inline bool is_there(const struct inet_timewait_sock *tw, struct sf_cpu *cpu)
+static __always_inline bool is_there(const struct sf_cancelled *t)
 {
-	const struct sock_common *skc = &tw->__tw_common;
-	struct sf_name name = cpu->cancelled_name;
+	const struct sock_common *skc = &((const struct inet_timewait_sock *)t->tw)->__tw_common;
 
-	return KREAD(skc, skc_state) == TCP_TIME_WAIT && !is_unhashed(skc) && is_called(skc, &name);
+	return KREAD(skc, skc_state) == TCP_TIME_WAIT && !is_unhashed(skc) && is_called(skc, &t->name);
 }
 
-/* Another event of a timer: was the one cancelled last on this CPU armed again? One that is neither is about to expire. */
+/*
+ * Another event of a timer: was the one cancelled last on this CPU armed again? One that is neither is about to expire. A copy of it,
+ * for what interrupts a task here may settle it and leave another.
+ */
 __noinline int settle_cancelled(void) /* not static: as tell() */
 {
 	struct sf_cpu *cpu = this_cpu();
 	const struct inet_timewait_sock *tw;
+	struct sf_cancelled t;
 
-	if (!cpu || !cpu->cancelled)
+	if (!cpu || !cpu->cancelled.tw)
 		return 0;
-	tw = (const void *)cpu->cancelled;
-	if (!is_there(tw, cpu)) {
-		bury_cancelled(cpu, cpu->cancelled_how);
+	t = cpu->cancelled;
+	tw = (const void *)t.tw;
+	if (!is_there(&t)) {
+		forget_cancelled(cpu, t.tw);
+		bury_cancelled(&t, SF_OUT_TW_KILLED);
 	} else if (is_armed(&tw->tw_timer)) {
-		cpu->cancelled = 0;
+		forget_cancelled(cpu, t.tw);
 		on_minisock_fin(tw);
 	}
 	return 0;
@@ -118,15 +124,14 @@ static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const s
 	enum sf_outcome how = why_killed(cpu, tw);
 
 	if (how == SF_OUT_TW_KILLED)
-		note_cancelled(cpu, tw, how);
+		note_cancelled(cpu, tw);
 	else
 		on_minisock_dead(tw, KREAD(tw, tw_substate), how, bpf_ktime_get_ns());
 }
 
 static __always_inline void minisock_timer_expired(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
-	if (cpu->cancelled == (__u64)tw)
-		cpu->cancelled = 0;
+	forget_cancelled(cpu, (__u64)tw);
 	on_minisock_dead(tw, KREAD(tw, tw_substate), SF_OUT_TW_TIMER, bpf_ktime_get_ns());
 }
 
@@ -231,11 +236,14 @@ static __always_inline void on_timer_done(const struct timer_list *t)
 static __always_inline void on_minisock_skb(const struct inet_timewait_sock *tw, const struct sk_buff *skb)
 {
 	struct sf_cpu *cpu = this_cpu();
+	struct sf_cancelled t;
 
 	if (!cpu)
 		return;
-	if (cpu->cancelled == (__u64)tw && !is_there(tw, cpu)) {
-		bury_cancelled(cpu, ends_minisock(tcp_header(skb)));
+	t = cpu->cancelled;
+	if (t.tw == (__u64)tw && !is_there(&t)) {
+		forget_cancelled(cpu, t.tw);
+		bury_cancelled(&t, ends_minisock(tcp_header(skb)));
 		return;
 	}
 	settle_cancelled();

@@ -58,11 +58,13 @@ static __always_inline void index_minisock(const struct inet_timewait_sock *tw, 
 		bpf_map_update_elem(&tw_headers, &key, &object, BPF_ANY);
 }
 
-static __always_inline void unindex_minisock(const struct sf_conn *c)
+/* The name may be another's already, if this one died unseen. */
+static __always_inline void unindex_minisock(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	struct sf_tw_key key = tw_key(c);
+	__u64 *object = find_tw_by_header ? bpf_map_lookup_elem(&tw_headers, &key) : NULL;
 
-	if (find_tw_by_header)
+	if (object && *object == as_number(tw))
 		bpf_map_delete_elem(&tw_headers, &key);
 }
 
@@ -94,7 +96,7 @@ __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 	}
 	c = minisock_find(tw);
 	if (c)
-		unindex_minisock(c);
+		unindex_minisock(tw, c);
 	minisock_remove(tw);
 	return 0;
 }
@@ -246,7 +248,18 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 	write_close(object, c, outcome, ts);
 }
 
-/* The minisock is no more; `substate` is its last. */
+static __always_inline void write_end(const struct inet_timewait_sock *tw, struct sf_conn *c, __u32 substate,
+				      enum sf_outcome how, __u64 ts)
+{
+	if (c->flags & SF_F_TIME_WAIT)
+		write_gone(tw, c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
+	else if (substate == TCP_TIME_WAIT)
+		write_unseen_end(tw, c);
+	else
+		write_unfinished(tw, c, how, ts);
+}
+
+/* The minisock is no more; `substate` is its last. On another CPU shrink() may move it from one table to the other. */
 __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
@@ -258,16 +271,16 @@ __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not s
 		return 0;
 	}
 	c = minisock_find(tw);
-	if (!c)
-		return 0;
-	unindex_minisock(c);
-	if (c->flags & SF_F_TIME_WAIT)
-		write_gone(tw, c, how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : how, ts);
-	else if (substate == TCP_TIME_WAIT)
-		write_unseen_end(tw, c);
-	else
-		write_unfinished(tw, c, how, ts);
-	minisock_remove(tw);
+	if (c) {
+		unindex_minisock(tw, c);
+		write_end(tw, c, substate, how, ts);
+	}
+	if ((c || keeps_waits()) && !minisock_remove(tw) && (w = wait_find(tw))) {
+		if (c)
+			wait_remove(w, tw);
+		else
+			wait_end(w, tw, ts);
+	}
 	return 0;
 }
 

@@ -23,7 +23,7 @@ static __always_inline struct sf_wait_pair *wait_pair_of(__u64 key)
 static __always_inline struct sf_wait *wait_find(const struct inet_timewait_sock *tw)
 {
 	__u64 key = as_number(tw);
-	struct sf_wait_pair *p = keeps_waits() ? wait_pair_of(key) : NULL;
+	struct sf_wait_pair *p = keeps_waits() && key ? wait_pair_of(key) : NULL;
 	enum place at = FIRST;
 
 	if (!p)
@@ -36,12 +36,16 @@ static __always_inline struct sf_wait *wait_find(const struct inet_timewait_sock
 	return &p->waits[hidden(p->waits[FIRST].since, at)];
 }
 
-static __always_inline void wait_remove(struct sf_wait *w, const struct inet_timewait_sock *tw)
+/* False: another CPU was faster. */
+static __always_inline bool wait_remove(struct sf_wait *w, const struct inet_timewait_sock *tw)
 {
-	unclaim(&w->claims, &w->key, as_number(tw));
+	return unclaim(&w->claims, &w->key, as_number(tw));
 }
 
-/* What remains of `c`, whose close was written and which this minisock carries. False: it has to stay what it is. */
+/*
+ * What remains of `c`, whose close was written and which this minisock carries. False: it has to stay what it is. What began
+ * before the tracer and was not seen to begin does not come here.
+ */
 static __always_inline bool wait_add(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	__u64 key = as_number(tw), since = sf_time_wait_ts(&c->closing);
@@ -54,11 +58,8 @@ static __always_inline bool wait_add(const struct inet_timewait_sock *tw, const 
 	if (!claim(&w->claims))
 		return false;
 	w->since = since;
-	w->set = find_set(c);
-	if (c->flags & (SF_F_NO_CLOSE | SF_F_TW_BLIND))
-		w->certainty = SF_UNTOLD;
-	else
-		w->certainty = c->flags & SF_F_LATE && since == c->est_ts ? SF_FIRST_SIGHT : SF_EXACT;
+	w->is_told = !(c->flags & SF_F_NO_CLOSE);
+	w->set = w->is_told ? find_set(c) : 0;
 	barrier();
 	WRITE_ONCE(w->key, key);
 	return true;
@@ -67,11 +68,14 @@ static __always_inline bool wait_add(const struct inet_timewait_sock *tw, const 
 /* The minisock is no more. */
 static __always_inline void wait_end(struct sf_wait *w, const struct inet_timewait_sock *tw, __u64 ts)
 {
+	__u64 set = w->set, since = w->since;
+	bool is_told = w->is_told;
+
+	if (!wait_remove(w, tw))
+		return;
 	count(SF_CNT_TW_GONE);
-	if (w->certainty != SF_UNTOLD)
-		sf_add_duration(w->set, SF_SLOT_STATE + (REC_TIME_WAIT - REC_FIN_WAIT1), w->since, ts,
-				w->certainty);
-	wait_remove(w, tw);
+	if (is_told)
+		sf_add_duration(set, SF_SLOT_STATE + (REC_TIME_WAIT - REC_FIN_WAIT1), since, ts, SF_EXACT);
 }
 
 #endif

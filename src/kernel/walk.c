@@ -41,12 +41,12 @@ static int walk_pair(const struct sf_pair *p, tracer_record_fn fn, void *ctx)
 	return err;
 }
 
-/* An array where it lies, for munmap() of map_sz(); MAP_FAILED with errno. */
 static size_t map_sz(const struct bpf_map *map)
 {
 	return (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
 }
 
+/* An array where it lies, for munmap() of map_sz(); MAP_FAILED with errno. */
 static void *map_array(const struct bpf_map *map)
 {
 	return mmap(NULL, map_sz(map), PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);

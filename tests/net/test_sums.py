@@ -12,7 +12,7 @@ import pytest
 
 import settings
 from exporter import Exporter
-from netns import dial, run
+from netns import dial
 from process import wait_until
 from test_hist import stop
 
@@ -163,29 +163,32 @@ def test_same_for_each_set(netns, trace):
         assert told(intervals, is_here) == expected(mine) and mine
 
 
-def end_time_waits(netns, lports):
-    """Kills the TIME_WAITs on these ports; False: not in this kernel."""
-    sports = " or ".join(f"sport = :{port}" for port in lports)
-    told = run("nsenter", "--net=" + netns.path, "ss", "-HK", "-tn", "state", "time-wait", f"( {sports} )", check=False)
-    return not told.stderr and all(f":{port} " in told.stdout for port in lports)
+def leave_time_wait(netns, listener, lport=0):
+    near, far = netns.connect(*listener.getsockname()[:2], lport=lport), listener.accept()[0]
+    near.close()
+    assert far.recv(1) == b""
+    far.close()
+
+
+def take_over(netns, listener, lports):
+    """New connections from these ports, in place of their TIME_WAITs, which have to be a second old for that."""
+    netns.sysctl("ipv4/tcp_tw_reuse", 1)
+    time.sleep(2.1)
+    return [netns.connect(*listener.getsockname()[:2], lport=lport) for lport in lports]
 
 
 def test_time_waits(netns, trace):
     """Each that ends is counted once, with the length that its record tells; who is still there is alive."""
     tracer, hist = trace(netns), trace(netns, command="hist", args=["-i", "500ms"])
     listener = netns.listen(port=PORTS[0])
-    ends = [meet(netns, listener) for _ in range(40)]
-    lports = [near.getsockname()[1] for near, _ in ends]
-    for near, far in ends:
-        near.close()
-        far.close()
-    time.sleep(0.3)
-    if not end_time_waits(netns, lports[:25]):
-        pytest.skip("`ss -K` does not end a TIME_WAIT in this kernel")
+    lports = range(20_000, 20_040)
+    for lport in lports:
+        leave_time_wait(netns, listener, lport)
+    taken = take_over(netns, listener, lports[:25])
     assert wait_until(lambda: any(i["alive"].get("time_wait") == 15 for i in hist.records()))
     assert netns.counters()["alive_tw"] == 15
     intervals, found = stop(hist), records(tracer)
-    assert told(intervals) == expected(found)
+    assert told(intervals) == expected(found) and len(taken) == 25
     lengths = [item for i in intervals for item in i["histograms"] if item["labels"].get("state") == "time_wait"]
     gone = [record["time_wait_ns"] for record in found if record["type"] == "gone"]
     assert sum(item["count"] for item in lengths) == len(gone) == 25
@@ -195,20 +198,17 @@ def test_time_waits(netns, trace):
 
 def test_time_waits_by_set(netns, trace):
     hist = trace(netns, command="hist", args=["--by", "rport"])
-    listeners = [netns.listen(port=port) for port in PORTS]
-    for listener in listeners:
-        near, far = meet(netns, listener)
-        lport = near.getsockname()[1]
-        near.close()
-        far.close()
-        time.sleep(0.2)
-        if not end_time_waits(netns, [lport]):
-            pytest.skip("`ss -K` does not end a TIME_WAIT in this kernel")
+    taken = []
+    for count, port in enumerate(PORTS, 1):
+        listener, lports = netns.listen(port=port), range(20_000, 20_000 + count)
+        for lport in lports:
+            leave_time_wait(netns, listener, lport)
+        taken += take_over(netns, listener, lports)
     time.sleep(0.3)
     (interval,) = stop(hist)
     sets = {item["by"]["rport"]: item["count"] for item in interval["histograms"]
             if item["labels"].get("state") == "time_wait"}
-    assert sets == {str(port): 1 for port in PORTS}
+    assert sets == {str(port): count for count, port in enumerate(PORTS, 1)} and len(taken) == 3
 
 
 @pytest.mark.native
@@ -218,15 +218,37 @@ def test_many_time_waits(netns, trace):
     netns.sysctl("ipv4/ip_local_port_range", "10000 40000")
     listener = netns.listen(port=PORTS[0])
     for _ in range(FEW):
-        near, far = meet(netns, listener)
-        near.close()
-        assert far.recv(1) == b""
-        far.close()
+        leave_time_wait(netns, listener)
     left = netns.counters()["alive_tw"]
     assert wait_until(lambda: hist.records()[-1]["alive"].get("time_wait") == left)
     intervals = stop(hist)
     ended = sum(item["count"] for i in intervals for item in i["histograms"] if item["labels"].get("state") == "time_wait")
     assert FEW // 2 < left and ended == FEW - left == netns.counters()["TWRecycled"] > 0
+
+
+@pytest.mark.native
+def test_time_waits_at_the_start(netns, trace, spawn):
+    """Those that begin while it looks for what was there before are met twice, and counted once."""
+    churn = spawn([settings.CHURNER, "churn", "--seconds", 4], netns=netns)
+    time.sleep(1)
+    hist = trace(netns, command="hist", args=["-i", "500ms"])
+    assert churn.wait() == 0
+    left = netns.counters()["alive_tw"]
+    assert wait_until(lambda: hist.records() and hist.records()[-1]["alive"].get("time_wait") == left), left
+    assert left > 1000
+
+
+def test_sets_of_what_is_wanted(netns, trace):
+    """A TIME_WAIT of a close that was not asked for takes no set from one that was."""
+    hist = trace(netns, command="hist", args=["--by", "rport", "--outcome", "reset_local", "--max-series", 1])
+    for port in PORTS:
+        leave_time_wait(netns, netns.listen(port=port))
+    near, far = meet(netns, netns.listen(port=5003))
+    reset(near)
+    far.close()
+    time.sleep(0.3)
+    (interval,) = stop(hist)
+    assert [item["by"]["rport"] for item in interval["counters"] if item["metric"] == "closes"] == ["5003"]
 
 
 def test_by_cgroup(netns, trace):
