@@ -238,8 +238,7 @@ struct sf_event {
 
 /* What was lost, per CPU, never reset while running. */
 enum sf_lost {
-	SF_LOST_DROPPED =
-		0, /* a record was not written: the ring buffer was full, or the connection gone meanwhile */
+	SF_LOST_DROPPED = 0,	  /* a record found no room, or its connection gone on another CPU */
 	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen (hook skipped by the kernel) */
 	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
 	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and nothing told whose it was */
