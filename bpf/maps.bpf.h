@@ -207,21 +207,6 @@ struct {
 	__type(value, struct sf_cpu);
 } cpus SEC(".maps");
 
-/*
- * Where programs of the same tracepoint, or of alike ones, go on: what they share is loaded and verified once. Filled by the
- * loader before anything is attached (kernel/tails.c).
- */
-#define TAIL(name)                                     \
-	struct {                                       \
-		__uint(type, BPF_MAP_TYPE_PROG_ARRAY); \
-		__uint(max_entries, 1);                \
-		__type(key, __u32);                    \
-		__type(value, __u32);                  \
-	} name SEC(".maps")
-TAIL(change_body);
-TAIL(destroy_body);
-TAIL(accept_body);
-
 /* Read and summed by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

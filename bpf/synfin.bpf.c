@@ -113,11 +113,22 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return sk->sk_protocol == IPPROTO_TCP;
 }
 
+static __always_inline void change_state(struct sock *sk, int old, int new)
+{
+	if (timers_show_tw)
+		settle_before(old);
+	on_state(sk, old, new);
+}
+
 /*
  * A program that is running on a CPU is not run again there (bpf_prog.active, 6.2, commit 05b24ff9b2cf): what interrupts
  * sf_state, a softirq or, where tracepoints can be preempted, another task, would lose its own change of state, 1 in 100 under
  * load. So sf_state says which change it has begun, and sf_state_again, which comes after it on the same tracepoint, takes over
  * any other.
+ *
+ * Each has the body to itself. A third program, in which both went on by a tail call, would not be covered by that guard, which
+ * counts entries alone: it would run inside itself, and since 6.13 (x86, commit 7d1cd70d4b16) a program's locals lie on one
+ * private stack per CPU, which the inner run overwrites.
  */
 SEC("?tp_btf/inet_sock_set_state")
 int BPF_PROG(sf_state, struct sock *sk, int old, int new)
@@ -129,7 +140,7 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 	WRITE_ONCE(cpu->changing, (__u64)sk);
 	WRITE_ONCE(cpu->changing_to, new);
 	if (is_tcp(sk))
-		bpf_tail_call_static(ctx, &change_body, 0);
+		change_state(sk, old, new);
 	return 0;
 }
 
@@ -149,39 +160,20 @@ int BPF_PROG(sf_state_again, struct sock *sk, int old, int new)
 	if (!cpu || (cpu->changing == (__u64)sk && cpu->changing_to == new))
 		return 0;
 	if (is_tcp(sk) && !is_known_change(sk, old, new))
-		bpf_tail_call_static(ctx, &change_body, 0);
-	return 0;
-}
-
-/* Where both go on. */
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(sf_change, struct sock *sk, int old, int new)
-{
-	if (timers_show_tw)
-		settle_before(old);
-	on_state(sk, old, new);
+		change_state(sk, old, new);
 	return 0;
 }
 
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(sf_destroy, struct sock *sk)
 {
-	if (conn_find(sk))
-		bpf_tail_call_static(ctx, &destroy_body, 0);
+	on_destroy(sk);
 	return 0;
 }
 
 /* For what sf_destroy was skipped for, as above; otherwise it finds nothing any more. */
 SEC("?tp_btf/tcp_destroy_sock")
 int BPF_PROG(sf_destroy_again, struct sock *sk)
-{
-	if (conn_find(sk))
-		bpf_tail_call_static(ctx, &destroy_body, 0);
-	return 0;
-}
-
-SEC("?tp_btf/tcp_destroy_sock")
-int BPF_PROG(sf_destroyed, struct sock *sk)
 {
 	on_destroy(sk);
 	return 0;
@@ -405,19 +397,12 @@ static __always_inline int on_accept_return(long fd)
 SEC("?tp/syscalls/sys_exit_accept4")
 int sf_accept4_sc(struct syscall_trace_exit *ctx)
 {
-	bpf_tail_call_static(ctx, &accept_body, 0);
+	on_accept_return(ctx->ret);
 	return 0;
 }
 
 SEC("?tp/syscalls/sys_exit_accept")
 int sf_accept_sc(struct syscall_trace_exit *ctx)
-{
-	bpf_tail_call_static(ctx, &accept_body, 0);
-	return 0;
-}
-
-SEC("?tp/syscalls/sys_exit_accept4")
-int sf_accepted_sc(struct syscall_trace_exit *ctx)
 {
 	on_accept_return(ctx->ret);
 	return 0;

@@ -44,14 +44,14 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "every change of a socket's state",
 		.lost = "everything",
 		.required = true,
-		.variants = { TRACEPOINT("tp_btf", "sf_state", "sf_state_again", "sf_change") },
+		.variants = { TRACEPOINT("tp_btf", "sf_state", "sf_state_again") },
 	},
 	[HOOK_DESTROY] = {
 		.name = "destroy",
 		.measures = "the end of a socket",
 		.lost = "everything: a recycled socket could inherit",
 		.required = true,
-		.variants = { TRACEPOINT("tp_btf", "sf_destroy", "sf_destroy_again", "sf_destroyed") },
+		.variants = { TRACEPOINT("tp_btf", "sf_destroy", "sf_destroy_again") },
 	},
 	[HOOK_RST_IN] = {
 		.name = "rst-in",
@@ -138,7 +138,7 @@ const struct hook hooks[__HOOK_MAX] = {
 			FULL("fexit", "sf_accept_fx"),
 			KPROBE("kprobe", "sf_accept_kp"),
 			KPROBE("kretprobe", "sf_accept_kr"),
-			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc", "sf_accepted_sc"),
+			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
 		},
 	},
 	[HOOK_SOCKETS] = {

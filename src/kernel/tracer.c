@@ -25,7 +25,6 @@
 #include "kernel/pidns.h"
 #include "kernel/sums.h"
 #include "kernel/syscall_tp.h"
-#include "kernel/tails.h"
 #include "kernel/walk.h"
 #include "kernel/warm.h"
 #include "synfin.skel.h"
@@ -208,11 +207,10 @@ static int attach_prog(struct tracer *t, struct bpf_program *prog)
 	return err;
 }
 
-/* Iterators run when they are read, tails when they are called. */
+/* Iterators run when they are read. */
 static bool is_attachable(const struct bpf_program *prog)
 {
-	return strncmp(bpf_program__section_name(prog), "iter/", 5) != 0 &&
-	       !tails__is_tail(bpf_program__name(prog));
+	return strncmp(bpf_program__section_name(prog), "iter/", 5) != 0;
 }
 
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
@@ -324,8 +322,6 @@ static int try_load(struct tracer *t, const char **ret_prog)
 		return err;
 	}
 	err = filters__fill(t->skel, t->opts.filter);
-	if (!err)
-		err = tails__join(t->skel->obj);
 	return err ? err : attach(t, ret_prog);
 }
 
