@@ -154,15 +154,18 @@ test-all: ## all of these
 	$(SUB) $(BUILT_FOR_NET) static unit sanitized
 	$(Q)$(PYTHON) tests/run.py --build $(O) unit net vm
 
+# The whole path of a file, as one word of the shell's, whatever the directory is called.
+path = '$(subst ','\'',$(abspath $(1)))'
+
 run: ## install what is needed, build, and show a small demonstration
 	$(SUB) deps
 	$(SUB) all $(O)/tests/peer
-	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) tests/demo/demo.sh
+	$(Q)SYNFIN=$(call path,$(O)/synfin) PEER=$(call path,$(O)/tests/peer) tests/demo/demo.sh
 
 accuracy: all $(O)/tests/peer ## measure the times against a packet capture, into docs/COST.md
-	$(Q)SYNFIN=$(abspath $(O)/synfin) PEER=$(abspath $(O)/tests/peer) $(PYTHON) tests/bench/accuracy.py
+	$(Q)SYNFIN=$(call path,$(O)/synfin) PEER=$(call path,$(O)/tests/peer) $(PYTHON) tests/bench/accuracy.py
 
-BENCH = $(Q)SYNFIN=$(abspath $(O)/synfin) LOAD=$(abspath $(O)/tests/load) $(PYTHON)
+BENCH = $(Q)SYNFIN=$(call path,$(O)/synfin) LOAD=$(call path,$(O)/tests/load) $(PYTHON)
 bench: ## measure what it costs, beside its peers, into docs/COST.md (10 minutes of a quiet machine)
 	$(SUB) deps-bench
 	$(SUB) all $(O)/tests/load

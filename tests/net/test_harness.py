@@ -2,11 +2,20 @@
 """The witness itself: what the capture reader says against tshark, and what the tricks of the harness do."""
 import shutil
 import socket
+import subprocess
+import sys
+import types
+from pathlib import Path
 
 import pytest
 
+import settings
 from capture import ACK, FIN, SYN, flows, read_pcap
 from netns import dial, run
+
+sys.path.append(str(settings.ROOT / "tests" / "vm"))
+
+import guest  # noqa: E402
 
 TSHARK_FIELDS = ("frame.time_epoch", "ip.src", "ipv6.src", "tcp.srcport", "tcp.dstport", "tcp.flags", "tcp.seq_raw",
                  "tcp.ack_raw", "tcp.len")
@@ -55,3 +64,28 @@ def test_deaf_loses_segments_until_mended(pair, capture):
     assert server.recv(1) == b""
     ((flow,),) = flows(witness.stop()).values()
     assert len(flow.of(flow.client, FIN | ACK, FIN | ACK | SYN)) >= 2
+
+
+HOSTILE = "a, it's $(>run) `>run`"  # a directory
+
+
+@pytest.mark.native
+def test_make_in_a_hostile_directory(tmp_path):
+    """The paths that the programs of bench and run are told are words, nothing of which is run."""
+    home = tmp_path / HOSTILE
+    (home / "tests" / "vm").mkdir(parents=True)
+    for name in ("Makefile", "tests/vm/packages.txt"):
+        shutil.copy(settings.ROOT / name, home / name)
+    result = subprocess.run(["make", "-s", "-o", "all", "-o", "build/tests/peer", "accuracy", "O=build",
+                             "PYTHON=printenv SYNFIN PEER;:"], cwd=home, capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines() == [f"{home}/build/synfin", f"{home}/build/tests/peer"], result
+    assert not (home / "run").exists()
+
+
+@pytest.mark.native
+def test_guest_of_a_hostile_directory():
+    """A comma in its name ends no value of QEMU's: it is written twice."""
+    kernel = types.SimpleNamespace(home=Path("/nowhere"))
+    arguments = guest.qemu_arguments(kernel, Path("/nowhere"), Path("/a,readonly=off"), (1, 2), 1, 64)
+    share = "local,id=results,path=/a,,readonly=off,security_model=none,multidevs=remap"
+    assert share in arguments

@@ -70,6 +70,7 @@ def guest_script(kernel, command, env):
 
 def qemu_arguments(kernel, initrd, results, pipes, cpus, memory):
     def share(tag, path, *options):
+        path = str(path).replace(",", ",,")  # a single one would begin an option
         common = f"local,id={tag},path={path},security_model=none,multidevs=remap"
         return ["-fsdev", ",".join((common, *options)), "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
 
