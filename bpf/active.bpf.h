@@ -7,7 +7,7 @@
 
 /* CLOSE>SYN_SENT, in the task that called connect(). The local port is not chosen yet unless the socket was
  * bound. */
-static __noinline void follow_client(const struct sock *sk, __u64 now)
+static __noinline void follow_client(const struct sock *sk, __u64 now, enum id_source source)
 {
 	struct sf_conn c = {};
 
@@ -19,13 +19,13 @@ static __noinline void follow_client(const struct sock *sk, __u64 now)
 		return;
 	read_sock_tuple(&c, sk);
 	c.lport = KREAD(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
-	conn_insert(sk, &c);
+	conn_insert(sk, &c, source);
 }
 
-static __always_inline void on_connect(const struct sock *sk, __u64 now)
+static __always_inline void on_connect(const struct sock *sk, __u64 now, enum id_source source)
 {
 	conn_evict(sk);
-	follow_client(sk, now);
+	follow_client(sk, now, source);
 }
 
 static __always_inline bool sent_syn(const struct sf_conn *c, const struct tcp_sock *tp)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Connections that are older than the tracer. When all hooks are attached iter/tcp shows each of them once; what the hooks
+ * Connections that are older than the tracer. When all hooks are attached iter/task_file shows whose sockets there are (`found`), then
+ * iter/tcp shows each connection once; what the hooks
  * have met by then is left alone. est_ts is the moment of first sight, or as much before it as the kernel's own stamps
  * prove; stamps of what had happened by then equal it (model/record.c marks what begins there as a lower bound).
  *
@@ -81,7 +82,7 @@ static __always_inline void adopt_stamps(struct sf_conn *c, __u8 state, __u64 se
 		c->flags |= SF_F_FIN_SENT_1ST;
 }
 
-/* IDs of a CPU that no machine has: this runs in a task, which a softirq that counts too may interrupt. */
+/* Counted by the iterator alone, which is no enum id_source. */
 static __u64 adopted;
 
 /*
@@ -102,17 +103,17 @@ static __always_inline bool judge_past(struct sf_conn *c)
 }
 
 /* False: the filter rejects it, or nobody would ask again about it. */
-static __always_inline bool judge_adopted(struct sf_conn *c, bool may_find_owner)
+static __always_inline bool judge_adopted(struct sf_conn *c)
 {
 	enum verdict v;
 
 	c->flags |= SF_F_LATE;
 	v = judge_past(c) ? judge(c) : REJECT;
-	if (v == REJECT || (v == UNDECIDED && !may_find_owner))
+	if (v == REJECT || (v == UNDECIDED && c->flags & SF_F_ORPHAN))
 		return false;
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
-	c->id = ++adopted << 13 | 0xfff;
+	c->id = ++adopted << 14 | (__u64)__ID_MAX << 12;
 	return true;
 }
 
@@ -122,11 +123,11 @@ static __always_inline void count_adopted(const struct sf_conn *c)
 		count_tried(c);
 }
 
-static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c, bool may_find_owner)
+static __always_inline void adopt(const struct sock_common *object, struct sf_conn *c)
 {
 	int err;
 
-	if (!judge_adopted(c, may_find_owner))
+	if (!judge_adopted(c))
 		return;
 	err = conn_add(object, c);
 	if (err && err != -EEXIST)
@@ -146,6 +147,18 @@ static __always_inline void adopt_listener(const struct sock *sk)
 		*known = 0;
 	else
 		bpf_map_update_elem(&listened, &key, &listener, BPF_ANY);
+}
+
+/* The task that has it among its files was looked for before. */
+static __always_inline void own_by_finder(struct sf_conn *c, const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct sf_owner *o = bpf_map_lookup_elem(&found, &key);
+
+	if (!o)
+		return;
+	own(c, o);
+	bpf_map_delete_elem(&found, &key);
 }
 
 /* It waits for accept(); with several listeners on its port nothing tells which one's queue it is in. */
@@ -168,10 +181,15 @@ static __always_inline void adopt_socket(struct sock *sk, __u8 state)
 	c.role = find_socket_role(&c, sk);
 	if (is_mptcp(tp))
 		c.flags |= SF_F_MPTCP;
-	if (KREAD(sk, sk_socket))
+	if (KREAD(sk, sk_socket)) {
 		c.flags |= SF_F_ACCEPTED;
-	else if (c.role == SF_ROLE_SERVER && !is_orphan(sk))
+		own_by_finder(&c, sk);
+	} else if (is_orphan(sk)) {
+		c.flags |= SF_F_ACCEPTED;
+	} else { /* it waits for accept() */
+		c.role = SF_ROLE_SERVER;
 		own_unaccepted(&c);
+	}
 	if (state == TCP_SYN_SENT) {
 		c.role = SF_ROLE_CLIENT;
 		c.syn_retrans = KREAD(tp, total_retrans);
@@ -180,7 +198,7 @@ static __always_inline void adopt_socket(struct sock *sk, __u8 state)
 		c.state = state;
 	else
 		adopt_stamps(&c, state, first_sight(tp, state));
-	adopt(&sk->__sk_common, &c, !is_orphan(sk));
+	adopt(&sk->__sk_common, &c);
 }
 
 static __always_inline void adopt_request(const struct request_sock *req)
@@ -199,7 +217,7 @@ static __always_inline void adopt_request(const struct request_sock *req)
 	c.synack_retrans = KREAD(req, num_retrans);
 	read_request_tuple(&c, req);
 	own_by_listener(&c, listener);
-	adopt(&req->__req_common, &c, true);
+	adopt(&req->__req_common, &c);
 }
 
 /* Its timer was armed when it began, and again whenever the peer repeated its FIN. */
@@ -225,29 +243,18 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	c.role = find_role(&c, KREAD(tw, tw_tb), false);
 	c.flags = SF_F_ORPHAN | (state == TCP_TIME_WAIT ? SF_F_TIME_WAIT : 0);
 	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : bpf_ktime_get_ns());
-	if (!judge_adopted(&c, false))
+	if (!judge_adopted(&c))
 		return;
 	index_minisock(tw, &c);
 	err = minisock_add(tw, &c);
 	if (err && err != -EEXIST)
 		lose(SF_LOST_EVICTED);
-	else if (!err && (is_dying(tw) || wait_find(tw))) {
+	else if (!err && (is_dying(tw) || wait_find(tw))) { /* gone meanwhile, or followed from its birth */
 		unindex_minisock(tw, &c);
 		minisock_remove(tw);
 	} else if (!err) {
 		count_adopted(&c);
 	}
-}
-
-/* A task has this socket among its files. */
-static __always_inline void own_by_task(const struct sock *sk, const struct sf_owner *o)
-{
-	struct sf_conn *c = conn_find(sk);
-
-	if (!c || c->source != SF_SRC_NONE || !(c->flags & SF_F_LATE))
-		return;
-	own(c, o);
-	conn_decide(sk, c);
 }
 
 #endif

@@ -7,23 +7,31 @@
 #define SYNFIN_CLOSING_BPF_H
 
 /*
- * From here on .closing is valid. A handshake not reported yet is kept aside if the verdict is still out; else it never ended
- * in our sight (TCP Fast Open closed before its last ACK, or a change of state was missed) and is reported as it is. False:
- * it was not wanted, and the connection is forgotten.
+ * The close begins and the handshake was not reported: it never ended in our sight (TCP Fast Open closed before its last ACK, or a
+ * change of state was missed) and is reported as it is. 0: it was not wanted, and the connection is left.
  */
+__noinline int open_unended(__u64 address) /* not static: as tell() */
+{
+	const void *object = (const void *)address;
+	struct sf_conn *c = any_find(address);
+
+	if (!c)
+		return 0;
+	if (write_open(object, c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns()))
+		return 1;
+	conn_leave(object, c);
+	return 0;
+}
+
+/* From here on .closing is valid. False: the connection is not wanted, and was left. */
 static __always_inline bool begin_closing(const void *object, struct sf_conn *c)
 {
 	if (c->flags & SF_F_CLOSING)
 		return true;
-	if (c->flags & SF_F_PENDING && !(c->flags & SF_F_OPENED)) {
-		if (bpf_map_update_elem(&parked, &c->id, &c->opening, BPF_ANY))
-			lose(SF_LOST_EVICTED);
-	} else if (!write_open(object, c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns())) {
-		conn_forget(object, c);
+	if (!(c->flags & SF_F_OPENED) && !open_unended(as_number(object)))
 		return false;
-	}
 	__builtin_memset(&c->closing, 0, sizeof(c->closing));
-	__sync_fetch_and_add(&c->flags, SF_F_CLOSING);
+	c->flags |= SF_F_CLOSING;
 	return true;
 }
 
@@ -43,20 +51,38 @@ static __always_inline void write_close(const void *object, struct sf_conn *c, e
 }
 
 /* The connection is over and no minisock carries it on. */
-static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome, __u64 ts)
+__noinline int end_object(__u64 address, __u32 outcome, __u64 ts) /* not static: as tell() */
 {
-	write_close(object, c, outcome, ts);
-	conn_forget(object, c);
+	const void *object = (const void *)address;
+	struct sf_conn *c = any_find(address);
+
+	if (!c || !conn_decide(object, c))
+		return 0;
+	settle_accept(object, c);
+	if (c->flags & SF_F_PENDING)
+		park_close(object, c, outcome, ts);
+	else
+		write_close(object, c, outcome, ts);
+	conn_leave(object, c);
+	return 0;
+}
+
+static __always_inline void end_here(const void *object, enum sf_outcome outcome, __u64 ts)
+{
+	end_object(as_number(object), outcome, ts);
 }
 
 /* SYN_SENT>CLOSE, SYN_RECV>CLOSE: never was a connection. */
-static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 now)
+static __noinline int on_failed(struct sock *sk, __u64 now)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
+	struct sf_conn *c = conn_find(sk);
 
+	if (!c)
+		return 0;
 	if (c->role == SF_ROLE_SERVER && c->flags & SF_F_FASTOPEN && !was_fastopen(c, sk)) {
 		conn_forget(sk, c); /* a clone that lost the race for its request */
-		return;
+		return 0;
 	}
 	if (c->role == SF_ROLE_CLIENT && sent_syn(c, tp))
 		read_local_port(c, sk);
@@ -65,11 +91,12 @@ static __always_inline void on_failed(struct sock *sk, struct sf_conn *c, __u64 
 	c->error = KREAD(sk, sk_err);
 	c->state = TCP_CLOSE;
 	if (!conn_decide(sk, c))
-		return;
+		return 0;
 	if (c->role == SF_ROLE_CLIENT && sent_syn(c, tp))
 		stamp_syn(c, tp, now);
 	write_open(sk, c, failed_outcome(c), now);
-	conn_forget(sk, c);
+	conn_leave(sk, c);
+	return 0;
 }
 
 /*
@@ -80,11 +107,8 @@ static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, 
 {
 	if (!c->closing.closer_pid)
 		close_by_current(c);
-	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE) {
+	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE && !awaits_accept(c))
 		own_by_current(c, SF_SRC_ITERATOR);
-		if (!conn_decide(sk, c))
-			return;
-	}
 	c->closing.data_segs = data_segs(sk);
 	if (!(c->flags & SF_F_LEFT) && KREAD(sk, sk_shutdown) == SHUTDOWN_MASK) {
 		c->flags |= SF_F_LEFT;
@@ -181,19 +205,34 @@ static __always_inline void reset_by_us(struct sf_conn *c, __u16 reason)
 	}
 }
 
-/* tcp_time_wait() has put this minisock in the socket's place. */
-static __always_inline void hand_over(struct sock *sk, struct sf_conn *c, const struct inet_timewait_sock *tw,
-				      __u64 now)
+/*
+ * tcp_time_wait() has put this minisock in the socket's place, a moment ago: on another CPU the peer's FIN, or what kills it, may have
+ * come before we knew it. Whoever comes later finds it.
+ */
+__noinline int hand_over(__u64 from, __u64 to) /* not static: as tell() */
 {
+	const struct inet_timewait_sock *tw = (const void *)to;
+	const struct sock *sk = (const void *)from;
+	struct sf_conn *c = conn_find(sk);
+	__u64 now = bpf_ktime_get_ns();
+	bool is_over;
+
+	if (!c)
+		return 0;
+	is_over = c->closing.fin_rcvd_ts;
 	c->state = TCP_FIN_WAIT2;
-	if (c->closing.fin_rcvd_ts)
+	if (is_over)
 		begin_time_wait(sk, c, now);
-	minisock_inherit(sk, tw, c);
-	/* On another CPU the peer's FIN, or what kills it, may have come before we knew the minisock. */
+	if (!is_over || !waits_alone())
+		minisock_inherit(tw, c);
+	if (is_over)
+		inherit_wait(tw, c);
+	conn_remove(sk);
 	if (is_dying(tw))
-		minisock_lose(tw);
-	else
+		on_minisock_dead(tw, KREAD(tw, tw_substate), SF_OUT_TW_KILLED, now);
+	else if (!is_over)
 		on_minisock_fin(tw);
+	return 0;
 }
 
 /* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock, or none that we could see end. */
@@ -202,7 +241,7 @@ static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn
 	if (!has_tw) {
 		if (!c->closing.fin_rcvd_ts)
 			c->flags |= SF_F_TW_BLIND;
-		end_here(sk, c, SF_OUT_FIN, now);
+		end_here(sk, SF_OUT_FIN, now);
 		return;
 	}
 	/* No room for one (tcp_max_tw_buckets). */
@@ -237,15 +276,15 @@ static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old,
 	bool abort = aborts_on_data(sk, c, old);
 
 	if (c->error == ECONNABORTED || (c->error && !(c->flags & SF_F_RST_IN))) {
-		end_here(sk, c, outcome_of_error(c->error), now);
+		end_here(sk, outcome_of_error(c->error), now);
 	} else if (abort) {
 		c->flags &= ~SF_F_RST_IN;
 		reset_by_us(c, RST_ABORT_ON_DATA);
-		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+		end_here(sk, SF_OUT_RESET_LOCAL, now);
 	} else if (c->flags & SF_F_RST_IN) {
-		end_here(sk, c, SF_OUT_RESET_REMOTE, now);
+		end_here(sk, SF_OUT_RESET_REMOTE, now);
 	} else if (c->flags & SF_F_RST_OUT) {
-		end_here(sk, c, SF_OUT_RESET_LOCAL, now);
+		end_here(sk, SF_OUT_RESET_LOCAL, now);
 	} else {
 		c->flags |= SF_F_ENDED;
 		closed_by_owner(sk, c, now);
@@ -269,18 +308,21 @@ static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __
 		on_fin_rcvd(sk, c, now);
 }
 
-static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
+/* What carries it on, for hand_over(); NULL: nothing. */
+static __always_inline const struct inet_timewait_sock *on_closed(struct sock *sk, struct sf_conn *c,
+								  __u8 old, __u64 now)
 {
 	bool may_wait = old == TCP_FIN_WAIT2 || (old == TCP_CLOSING && all_acked(sk));
 	const struct inet_timewait_sock *tw = may_wait && has_tw ? find_minisock(sk) : NULL;
 	bool last_ack;
 
 	if (old == TCP_SYN_SENT || old == TCP_SYN_RECV) {
-		on_failed(sk, c, now);
-		return;
+		on_failed(sk, now);
+		return NULL;
 	}
-	if (!begin_closing(sk, c))
-		return;
+	if (!conn_decide(sk, c) || !begin_closing(sk, c))
+		return NULL;
+	settle_accept(sk, c);
 	c->error = KREAD(sk, sk_err);
 	last_ack = old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) && all_acked(sk);
 	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))
@@ -289,16 +331,28 @@ static __always_inline void on_closed(struct sock *sk, struct sf_conn *c, __u8 o
 		on_fin_acked(sk, c, now);
 	take_numbers(sk, c);
 	if (tw)
-		hand_over(sk, c, tw, now);
-	else if (last_ack)
-		end_here(sk, c, SF_OUT_FIN, now);
+		return tw;
+	if (last_ack)
+		end_here(sk, SF_OUT_FIN, now);
 	else if (may_wait && !c->error && !(c->flags & SF_F_RST_IN) && (c->closing.fin_rcvd_ts || !has_tw))
 		end_without_minisock(sk, c, now);
 	else
 		on_cut(sk, c, old, now);
+	return NULL;
 }
 
-/* tcp_destroy_sock: nothing of this socket comes after it. */
+/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
+static __always_inline void end_unseen(struct sock *sk, struct sf_conn *c, __u64 now)
+{
+	lose(SF_LOST_MISSED);
+	c->flags |= SF_F_GAP;
+	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECV || !begin_closing(sk, c))
+		return;
+	take_numbers(sk, c);
+	end_here(sk, SF_OUT_NONE, now);
+}
+
+/* tcp_destroy_sock: nothing of this socket comes after it. accept(), if it returned it, has done so before. */
 static __always_inline int on_destroy(struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
@@ -307,21 +361,17 @@ static __always_inline int on_destroy(struct sock *sk)
 	if (!c)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (c->flags & SF_F_ENDED) { /* no RST was sent for it */
-		end_here(sk, c, SF_OUT_ABORTED, now);
-		return 0;
+	if (!(c->flags & SF_F_END_TOLD)) {
+		if (c->flags & SF_F_ENDED) /* no RST was sent for it */
+			end_here(sk, SF_OUT_ABORTED, now);
+		else
+			end_unseen(sk, c, now);
 	}
-	/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
-	lose(SF_LOST_MISSED);
-	c->flags |= SF_F_GAP;
-	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECV) {
-		conn_forget(sk, c);
+	c = conn_find(sk);
+	if (!c)
 		return 0;
-	}
-	if (!begin_closing(sk, c))
-		return 0;
-	take_numbers(sk, c);
-	end_here(sk, c, SF_OUT_NONE, now);
+	settle_accept(sk, c);
+	conn_forget(sk, c);
 	return 0;
 }
 
@@ -330,7 +380,7 @@ static __always_inline void on_rst_in(struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
 
-	if (c)
+	if (c && !(c->flags & SF_F_END_TOLD))
 		c->flags |= SF_F_RST_IN;
 }
 
@@ -371,9 +421,7 @@ static __always_inline void on_rst_out(const void *object, __u32 reason)
 		note_reset_for(object);
 		return;
 	}
-	if (!c->est_ts)
-		return;
-	if (!begin_closing(object, c))
+	if (!c->est_ts || c->flags & SF_F_END_TOLD || !begin_closing(object, c))
 		return;
 	c->flags |= SF_F_RST_OUT;
 	if (reason && !c->closing.rst_reason)
@@ -381,7 +429,7 @@ static __always_inline void on_rst_out(const void *object, __u32 reason)
 	else if (!reason && c->flags & SF_F_ENDED)
 		reset_by_us(c, derive_reason(c, (const struct sock *)object));
 	if (c->flags & SF_F_ENDED)
-		end_here(object, c, SF_OUT_RESET_LOCAL, bpf_ktime_get_ns());
+		end_here(object, SF_OUT_RESET_LOCAL, bpf_ktime_get_ns());
 }
 
 /* tcp_retransmit_skb; `err` is 0 where the kernel does not say. */

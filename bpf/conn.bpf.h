@@ -5,38 +5,28 @@
 #ifndef SYNFIN_CONN_BPF_H
 #define SYNFIN_CONN_BPF_H
 
+/*
+ * `c` is the element under `object`, void afterwards. Only for whoever owns the object: its creator, the holder of the socket's lock, the
+ * softirq that ends a request.
+ */
 static __always_inline void conn_forget(const void *object, const struct sf_conn *c)
 {
-	if (c->flags & SF_F_PENDING && c->flags & SF_F_CLOSING)
+	if (cfg_by_task && c->flags & SF_F_PENDING)
 		bpf_map_delete_elem(&parked, &c->id);
 	conn_remove(object);
 }
 
-/*
- * Unique in a run without atomics: the CPU in the low bits, its own count above. connect() has a count of its own, because a
- * softirq may interrupt it in the middle of counting.
- */
-static __always_inline __u64 new_id(bool in_connect)
+/* Unique in a run without atomics: the CPU in the low bits, then who counts, its own count above. */
+static __always_inline __u64 new_id(enum id_source source)
 {
 	struct sf_cpu *cpu = this_cpu();
 
 	if (!cpu)
 		return 0;
-	return (in_connect ? ++cpu->next_client_id : ++cpu->next_id) << 13 | (__u64)in_connect << 12 |
-	       (bpf_get_smp_processor_id() & 0xfff);
+	return ++cpu->next_ids[source] << 14 | (__u64)source << 12 | (bpf_get_smp_processor_id() & 0xfff);
 }
 
-/* accept() may race with a softirq that sets another flag. */
-static __always_inline void set_in_cgroup(struct sf_conn *c, bool is_in)
-{
-	bool was_in = c->flags & SF_F_IN_CGROUP;
-
-	if (is_in && !was_in)
-		__sync_fetch_and_add(&c->flags, SF_F_IN_CGROUP);
-	else if (was_in && !is_in)
-		__sync_fetch_and_add(&c->flags, -(__u32)SF_F_IN_CGROUP);
-}
-
+/* The words that say whose it is, and nothing else of `c`. */
 static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 {
 	c->pid = o->pid;
@@ -44,9 +34,8 @@ static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 	c->uid = o->uid;
 	c->cgroup_id = o->cgroup_id;
 	c->start_ns = o->start_ns;
-	c->source = o->source;
+	c->source = o->source | (o->in_cgroup ? SF_SRC_IN_CGROUP : 0);
 	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
-	set_in_cgroup(c, o->in_cgroup);
 }
 
 /* Not inlined: what it needs of the stack is gone when it returns. */
@@ -62,6 +51,7 @@ static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
 	return 0;
 }
 
+/* Before accept() can meet it. */
 static __always_inline void disown(struct sf_conn *c)
 {
 	struct sf_owner nobody = {.source = SF_SRC_NONE};
@@ -87,6 +77,22 @@ static __always_inline void close_by_current(struct sf_conn *c)
 		return;
 	c->closing.closer_pid = tgid_of(task);
 	BPF_CORE_READ_INTO(&c->closing.closer_comm, asker(task), comm);
+}
+
+/* Only accept() may still do something with it. */
+static __always_inline bool awaits_accept(const struct sf_conn *c)
+{
+	return c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED) &&
+	       !(READ_ONCE(c->accept_ts) & SF_ACC_LOOKED);
+}
+
+/* It is over for us: forgotten, or, while accept() may still come upon it, kept as one of which all is told. */
+static __always_inline void conn_leave(const void *object, struct sf_conn *c)
+{
+	if (!awaits_accept(c))
+		conn_forget(object, c);
+	else if (!(c->flags & SF_F_END_TOLD))
+		__sync_fetch_and_add(&c->flags, SF_F_END_TOLD);
 }
 
 static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)
@@ -132,7 +138,7 @@ __noinline int evict(__u64 address) /* not static: as tell() */
 		return 0;
 	if (c->flags & SF_F_ENDED)
 		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
-	else if (!is_tentative(c))
+	else if (!is_tentative(c) && !(c->flags & SF_F_END_TOLD))
 		lose(SF_LOST_MISSED);
 	conn_forget(object, c);
 	return 0;
@@ -148,7 +154,7 @@ static __always_inline void conn_evict(const void *object)
  * Takes `c`, built by the caller, into the table if the filter lets it. False: it does not, there is no room, or another CPU has
  * met the same object. Whoever is still under this address was evicted before `c` was built: both do not fit the stack.
  */
-static __always_inline bool conn_insert(const void *object, struct sf_conn *c)
+static __always_inline bool conn_insert(const void *object, struct sf_conn *c, enum id_source source)
 {
 	enum verdict v;
 	int err;
@@ -158,7 +164,7 @@ static __always_inline bool conn_insert(const void *object, struct sf_conn *c)
 	v = judge(c);
 	if (v == REJECT)
 		return false;
-	c->id = new_id(c->role == SF_ROLE_CLIENT);
+	c->id = new_id(source);
 	if (v == UNDECIDED)
 		c->flags |= SF_F_PENDING;
 	err = conn_add(object, c);
@@ -181,24 +187,27 @@ static __always_inline void conn_move(const void *from, const void *to, struct s
 }
 
 /*
- * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided
- * (SF_F_PENDING says which).
+ * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided (SF_F_PENDING says which). What
+ * accept() has decided was counted by it, if it saw that there was something to tell.
  */
 static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 {
+	__u64 word = READ_ONCE(c->accept_ts);
 	enum verdict v;
 
 	if (!(c->flags & SF_F_PENDING))
 		return true;
 	v = judge(c);
+	if (v == REJECT && word && !(word & SF_ACC_LOOKED)) /* accept() is at it */
+		return true;
 	if (v == REJECT) {
 		conn_forget(object, c);
 		return false;
 	}
 	if (v == ACCEPT) {
-		/* accept() may race with a softirq that sets another flag */
-		__sync_fetch_and_add(&c->flags, -(__u32)SF_F_PENDING);
-		count_tried(c);
+		c->flags &= ~SF_F_PENDING;
+		if (!(word & SF_ACC_SAW_OPEN))
+			count_tried(c);
 	}
 	return true;
 }

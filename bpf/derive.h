@@ -72,7 +72,7 @@ SF_INLINE __u64 sf_stage_ts(const struct sf_conn *c, const struct sf_opening *o,
 	case SF_ST_ESTABLISHED:
 		return c->est_ts;
 	case SF_ST_ACCEPT:
-		return o->accept_ts;
+		return c->flags & SF_F_EARLY ? c->accept_ts & ~(__u64)SF_ACC_BITS : 0;
 	default:
 		return 0;
 	}
@@ -109,6 +109,19 @@ SF_INLINE void sf_derive_handshake(struct sf_sink *sink, const struct sf_conn *c
 	sf_measured(sink, REC_HANDSHAKE, sf_handshake_ts(c, o), c->est_ts, sf_certain(c->flags & SF_F_LATE));
 }
 
+/*
+ * accept() returned at `ts`. A child is in the accept queue just before it becomes ESTABLISHED, so that accept() may be faster:
+ * then it has not waited. With TCP Fast Open accept() may return long before: that wait began at the SYN, it has no measure here.
+ */
+SF_INLINE void sf_derive_accept(struct sf_sink *sink, const struct sf_conn *c, __u64 ts)
+{
+	bool is_first = ts < c->est_ts;
+
+	if (!(is_first && c->flags & SF_F_FASTOPEN))
+		sf_measured(sink, REC_ACCEPT_WAIT, is_first ? ts : c->est_ts, ts,
+			    sf_certain(c->flags & SF_F_LATE));
+}
+
 SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, const struct sf_opening *o,
 			      enum sf_outcome outcome, __u64 ts)
 {
@@ -117,15 +130,8 @@ SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, con
 	else if (outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
 		sf_measured(sink, REC_ATTEMPT, sf_handshake_ts(c, o), ts, sf_certain(c->flags & SF_F_LATE));
 	sf_derive_port_search(sink, c, o);
-	/* With TCP Fast Open accept() may return first: that wait began at the SYN, it has no measure here. */
-	if (o->accept_ts >= c->est_ts)
-		sf_measure_of(sink, c, REC_ACCEPT_WAIT, c->est_ts, o->accept_ts, false);
-}
-
-/* accept() returned at `ts`, after `open` was written. */
-SF_INLINE void sf_derive_accept(struct sf_sink *sink, const struct sf_conn *c, __u64 ts)
-{
-	sf_measured(sink, REC_ACCEPT_WAIT, c->est_ts, ts, sf_certain(c->flags & SF_F_LATE));
+	if (c->flags & SF_F_EARLY)
+		sf_derive_accept(sink, c, sf_stage_ts(c, o, SF_ST_ACCEPT));
 }
 
 /* --- close -------------------------------------------------------------------------------------------- */

@@ -6,6 +6,22 @@
 #ifndef SYNFIN_EMIT_BPF_H
 #define SYNFIN_EMIT_BPF_H
 
+static __always_inline void copy_conn(struct sf_conn *to, const struct sf_conn *c)
+{
+	__u64 word = READ_ONCE(c->accept_ts);
+
+	barrier();
+	__builtin_memcpy(to, c, sizeof(*to));
+	if (!is_owner_whole(c, word)) {
+		word = READ_ONCE(c->accept_ts);
+		barrier();
+		__builtin_memcpy(to, c, sizeof(*to));
+		if (word == SF_ACC_BUSY)
+			to->source = SF_SRC_NONE;
+	}
+	to->source &= ~SF_SRC_IN_CGROUP;
+}
+
 static __always_inline struct sf_event *event_reserve(const struct sf_conn *c, enum sf_event_type type,
 						      __u64 ts)
 {
@@ -16,7 +32,7 @@ static __always_inline struct sf_event *event_reserve(const struct sf_conn *c, e
 		return NULL;
 	}
 	__builtin_memset(e, 0, __builtin_offsetof(struct sf_event, conn));
-	__builtin_memcpy(&e->conn, c, sizeof(*c));
+	copy_conn(&e->conn, c);
 	e->type = type;
 	e->ts = ts;
 	return e;
@@ -45,10 +61,15 @@ static __always_inline void write_record(const struct sf_conn *c, const struct s
 	event_submit(e);
 }
 
-/* The opening of `c`, which is kept aside when the close has begun before the verdict. */
+/* The opening of `c`, which is kept aside until the verdict. */
 static __always_inline const struct sf_opening *opening_of(const struct sf_conn *c)
 {
-	return c->flags & SF_F_CLOSING ? bpf_map_lookup_elem(&parked, &c->id) : &c->opening;
+	const struct sf_parked *p;
+
+	if (!(c->flags & SF_F_PENDING))
+		return &c->opening;
+	p = bpf_map_lookup_elem(&parked, &c->id);
+	return p ? &p->opening : NULL;
 }
 
 /*

@@ -41,7 +41,7 @@ static __always_inline bool wants_task(const struct sf_conn *c)
 {
 	__u32 pid = c->pid, uid = c->uid;
 
-	if (c->source == SF_SRC_NONE || (cfg_by_cgroup && !(c->flags & SF_F_IN_CGROUP)))
+	if (c->source == SF_SRC_NONE || (cfg_by_cgroup && !(c->source & SF_SRC_IN_CGROUP)))
 		return false;
 	if (cfg_by_pid && !bpf_map_lookup_elem(&flt_pids, &pid))
 		return false;
@@ -112,11 +112,16 @@ static __always_inline enum verdict judge_role(const struct sf_conn *c)
 	return REJECT;
 }
 
-/* Whoever accepts it may still be wanted, and the owner of one that was there before has yet to be found. */
-static __always_inline bool owner_may_change(const struct sf_conn *c)
+/* Whoever accepts it may still be wanted. What accept() found stands in its word. */
+static __always_inline enum verdict judge_owner(const struct sf_conn *c)
 {
-	return (c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED)) ||
-	       (c->flags & SF_F_LATE && c->source == SF_SRC_NONE);
+	__u64 word = READ_ONCE(c->accept_ts);
+
+	if (c->role != SF_ROLE_SERVER || c->flags & SF_F_ACCEPTED)
+		return wants_task(c) ? ACCEPT : REJECT;
+	if (word & SF_ACC_LOOKED)
+		return word & SF_ACC_UNWANTED ? REJECT : ACCEPT;
+	return !word && wants_task(c) ? ACCEPT : UNDECIDED;
 }
 
 /* The connection as known now. UNDECIDED: follow it, but write nothing before the verdict. */
@@ -147,10 +152,10 @@ static __always_inline enum verdict judge(const struct sf_conn *c)
 	}
 	if (cfg_addr_ends && !wants_addrs(c))
 		return REJECT;
-	if (cfg_by_task && !wants_task(c)) {
-		if (!owner_may_change(c))
-			return REJECT;
-		v = UNDECIDED;
+	if (cfg_by_task) {
+		part = judge_owner(c);
+		if (part != ACCEPT)
+			return part;
 	}
 	return v;
 }

@@ -96,25 +96,34 @@ struct {
 	__type(value, struct sf_conn);
 } conns SEC(".maps");
 
-/* TIME_WAITs, where no records are wanted, see waits.bpf.h. Read by user space where it lies. */
+/*
+ * Minisocks whose FIN has come, or that are gone: who inserts one tells the end of the connection, who deletes it the end of TIME_WAIT
+ * (waits.bpf.h). Key: address of the minisock. Bounded by the loader; when full, SF_LOST_EVICTED.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* user */
-	__type(key, __u32);
-	__type(value, struct sf_wait_pair);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18); /* user */
+	__type(key, __u64);
+	__type(value, struct sf_wait);
 } waits SEC(".maps");
 
 /*
- * The handshake of a connection whose close began before the filter could decide (closed by the peer before
- * accept()). Key: sf_conn.id. Inserted when the close begins, deleted with the verdict or the connection.
+ * What a server's connection has behind it that the filter has not decided on, until accept() does: its handshake, and its end if that has
+ * come. Key: sf_conn.id. Inserted when it is established, deleted with the verdict or the connection.
  */
+struct sf_parked {
+	struct sf_opening opening;
+	__u64 end_ts;
+	__u32 outcome;
+	__u32 pad;
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 14);
 	__type(key, __u64);
-	__type(value, struct sf_opening);
+	__type(value, struct sf_parked);
 } parked SEC(".maps");
 
 /* Who listens. Key: address of the listening sock. Inserted at CLOSE>LISTEN or by user space for those that
@@ -126,6 +135,18 @@ struct {
 	__type(key, __u64);
 	__type(value, struct sf_owner);
 } listeners SEC(".maps");
+
+/*
+ * Whose sockets there were when the tracer came. Key: address of the sock. Inserted by the iterator over files, deleted by the one over
+ * sockets, which comes next, and emptied by user space.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18); /* user */
+	__type(key, __u64);
+	__type(value, struct sf_owner);
+} found SEC(".maps");
 
 /*
  * Where somebody listened when the tracer came. Inserted by the iterator over sockets, which meets the listeners of a
@@ -180,6 +201,12 @@ struct sf_cancelled {
 };
 
 /*
+ * Who counts up the ids of a CPU. Each counts for itself, since one may interrupt another: softirqs, connect() as sf_state sees
+ * it, and as its twin does.
+ */
+enum id_source { ID_SOFTIRQ, ID_CHANGE, ID_CHANGE_AGAIN, __ID_MAX };
+
+/*
  * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
  * passive.bpf.h and timers.bpf.h for why).
  */
@@ -195,8 +222,8 @@ struct sf_cpu {
 	__u64 tw_segment_ts;
 	__u64 tw_segment_outcome; /* what it is if it ended it */
 	__u64 migrating;	  /* request being cloned for another listener */
-	__u64 next_id;
-	__u64 next_client_id;
+	__u64 next_ids[__ID_MAX];
+	__u64 order;
 	__u64 changing; /* the last sock that sf_state has begun with, and its new state */
 	int changing_to;
 };
@@ -323,6 +350,18 @@ static __always_inline struct sf_cpu *this_cpu(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&cpus, &zero);
+}
+
+/*
+ * What was written before is seen before what is read next is read: an atomic addition, which on x86 is a full barrier. BPF has no other
+ * before 5.12, and none that orders a read.
+ */
+static __always_inline void order(void)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (cpu)
+		__sync_fetch_and_add(&cpu->order, 1);
 }
 
 static __always_inline struct sf_counters *these_counters(void)

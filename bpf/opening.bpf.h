@@ -6,28 +6,28 @@
 #ifndef SYNFIN_OPENING_BPF_H
 #define SYNFIN_OPENING_BPF_H
 
-/* The handshake has ended, and `o` tells of it. False: it is not wanted (--min-handshake), and the caller forgets it. */
-static __always_inline bool count_open(struct sf_conn *c, const struct sf_opening *o, enum sf_outcome outcome)
-{
-	if (!wants_handshake(c, o, outcome)) {
-		uncount_tried(c);
-		return false;
-	}
-	count(outcome == SF_OUT_ESTABLISHED ? SF_CNT_OPENED : SF_CNT_FAILED);
-	__sync_fetch_and_add(&c->flags, wants_outcome(outcome) ? SF_F_OPENED : SF_F_OPENED | SF_F_NO_OPEN);
-	return true;
-}
-
-/* Writes `open`, or keeps it for the verdict. False: as above. */
+/* Writes `open`, or keeps it for the verdict. False: it is not wanted (--min-handshake), and the caller leaves it. */
 static __always_inline bool write_open(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 				       __u64 ts)
 {
-	if (c->flags & (SF_F_PENDING | SF_F_OPENED))
+	if (c->flags & SF_F_OPENED)
 		return true;
+	if (c->flags & SF_F_PENDING) {
+		if (c->role == SF_ROLE_SERVER && outcome == SF_OUT_ESTABLISHED)
+			park_open(object, c);
+		return true;
+	}
 	if (!count_open(c, &c->opening, outcome))
 		return false;
+	if (!wants_outcome(outcome))
+		c->flags |= SF_F_NO_OPEN;
+	if (READ_ONCE(c->accept_ts) & SF_ACC_LOOKED)
+		c->flags |= SF_F_EARLY;
 	if (!(c->flags & SF_F_NO_OPEN))
 		emit(object, SF_EV_OPEN, outcome, ts);
+	publish(c, SF_F_OPENED);
+	if (c->role == SF_ROLE_SERVER && !(c->flags & SF_F_EARLY))
+		look_at_accept(object, c, SF_ACC_SAW_OPEN);
 	return true;
 }
 

@@ -112,4 +112,14 @@ static __always_inline bool is_kernel_thread(const struct task_struct *task)
 	return KREAD(task, flags) & PF_KTHREAD;
 }
 
+/*
+ * accept() may be writing down the owner, on another CPU or under us (accept.bpf.h). Then its word is BUSY, or has changed by the end: what
+ * was copied may be of two owners.
+ */
+static __always_inline bool is_owner_whole(const struct sf_conn *c, __u64 word)
+{
+	barrier();
+	return word != SF_ACC_BUSY && READ_ONCE(c->accept_ts) == word;
+}
+
 #endif

@@ -2,7 +2,7 @@
 /*
  * The passive open: a server's life begins with its request_sock, when the SYN was taken and before the SYN-ACK leaves, and
  * goes over to the child that the final ACK creates. SYN cookies leave no request_sock, TCP Fast Open none with a timer:
- * there it begins with the child. Then accept().
+ * there it begins with the child. What follows is accept.bpf.h's.
  */
 #ifndef SYNFIN_PASSIVE_BPF_H
 #define SYNFIN_PASSIVE_BPF_H
@@ -30,7 +30,7 @@ static __noinline bool follow_request(const struct request_sock *req, const void
 	c.synack_retrans = KREAD(req, num_retrans);
 	read_request_tuple(&c, req);
 	own_by_listener(&c, listener);
-	is_followed = conn_insert(object, &c);
+	is_followed = conn_insert(object, &c, ID_SOFTIRQ);
 	if (is_followed)
 		emit_segment(&c, SF_ST_SYN, syn_ts,
 			     (struct segment){.seq = c.opening.peer_isn, .known = SF_K_SEQ});
@@ -244,7 +244,7 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 		return;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_CLOSE;
-	c.id = new_id(false);
+	c.id = new_id(ID_SOFTIRQ);
 	c.netns = netns_of(&listener->__sk_common); /* tcp_v4_rcv() has taken skb->dev away */
 	c.opening.syn_ts = bpf_ktime_get_ns();
 	c.opening.backlog_len = KREAD(listener, sk_ack_backlog);
@@ -254,9 +254,8 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 	if (judge(&c) != ACCEPT)
 		return;
 	count_tried(&c);
-	if (!count_open(&c, &c.opening, SF_OUT_SYN_DROPPED) || c.flags & SF_F_NO_OPEN)
-		return;
-	emit_dropped_syn(&c);
+	if (count_open(&c, &c.opening, SF_OUT_SYN_DROPPED) && wants_outcome(SF_OUT_SYN_DROPPED))
+		emit_dropped_syn(&c);
 }
 
 /* --- children ----------------------------------------------------------------------------------------- */
@@ -266,7 +265,7 @@ static __noinline int follow_tentatively(const struct sock *sk, __u64 now)
 {
 	struct sf_conn c = {};
 
-	c.id = new_id(false);
+	c.id = new_id(ID_SOFTIRQ);
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_SYN_RECV;
 	c.flags = SF_F_FASTOPEN | SF_F_PENDING;
@@ -302,7 +301,7 @@ static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct s
 
 	if (bpf_core_field_exists(tp->syn_fastopen_child))
 		return KREAD_BITS(tp, syn_fastopen_child);
-	return cpu->child != (__u64)sk || c->flags & SF_F_ACCEPTED || KREAD(tp, bytes_received);
+	return cpu->child != (__u64)sk || READ_ONCE(c->accept_ts) || KREAD(tp, bytes_received);
 }
 
 /* ... when it dies in SYN_RECV. */
@@ -335,7 +334,7 @@ static __noinline void follow_child(const struct sock *sk)
 	c.state = TCP_SYN_RECV;
 	become_childless(cpu, &c);
 	read_sock_tuple(&c, sk);
-	conn_insert(sk, &c);
+	conn_insert(sk, &c, ID_SOFTIRQ);
 }
 
 static __always_inline struct sf_conn *on_child_alone(const struct sock *sk)
@@ -384,55 +383,7 @@ static __always_inline void on_server_established(struct sock *sk, __u64 now)
 				      .ack = c->opening.isn + 1,
 				      .known = c->opening.seqs_known ? SF_K_SEQ | SF_K_ACK : 0});
 	if (!write_open(sk, c, SF_OUT_ESTABLISHED, now))
-		conn_forget(sk, c);
-}
-
-/* --- accept ------------------------------------------------------------------------------------------- */
-
-/* The verdict came after the close had begun: `open` is written from what was kept. False: as write_open(). */
-static __always_inline bool write_parked_open(const void *object, struct sf_conn *c)
-{
-	struct sf_opening *o = bpf_map_lookup_elem(&parked, &c->id);
-	bool wanted;
-
-	if (!o || c->flags & SF_F_OPENED)
-		return true;
-	wanted = count_open(c, o, SF_OUT_ESTABLISHED);
-	if (wanted && !(c->flags & SF_F_NO_OPEN))
-		emit(object, SF_EV_OPEN, SF_OUT_ESTABLISHED, c->est_ts);
-	bpf_map_delete_elem(&parked, &c->id);
-	return wanted;
-}
-
-/* accept() is about to return this socket to the running task. */
-static __always_inline void on_accept(const struct sock *sk)
-{
-	struct sf_conn *c = conn_find(sk);
-	__u64 now = bpf_ktime_get_ns();
-	bool wanted;
-
-	if (!c || c->flags & SF_F_ACCEPTED || (c->role != SF_ROLE_SERVER && c->role != SF_ROLE_NONE))
-		return;
-	__sync_fetch_and_add(&c->flags, SF_F_ACCEPTED);
-	c->role = SF_ROLE_SERVER;
-	if (!c->rport) /* TCP Fast Open */
-		read_sock_tuple(c, sk);
-	own_by_current(c, SF_SRC_ACCEPT);
-	if (!conn_decide(sk, c))
-		return;
-	if (!c->est_ts && !(c->flags & SF_F_CLOSING)) { /* TCP Fast Open: the handshake goes on */
-		c->opening.accept_ts = now;
-		return;
-	}
-	wanted = c->flags & SF_F_CLOSING ? write_parked_open(sk, c)
-					 : write_open(sk, c, SF_OUT_ESTABLISHED, c->est_ts);
-	if (!wanted) {
-		conn_forget(sk, c);
-		return;
-	}
-	emit_stage(c, SF_ST_ACCEPT, now);
-	if (!(c->flags & SF_F_NO_OPEN))
-		emit(sk, SF_EV_ACCEPT, SF_OUT_NONE, now);
+		conn_leave(sk, c);
 }
 
 #endif

@@ -24,6 +24,7 @@
 #include "waits.bpf.h"
 #include "emit.bpf.h"
 #include "conn.bpf.h"
+#include "accept.bpf.h"
 #include "opening.bpf.h"
 #include "active.bpf.h"
 #include "timewait.bpf.h"
@@ -45,9 +46,12 @@ static __always_inline void on_listen(struct sock *sk)
 	bpf_map_update_elem(&listeners, &key, &o, BPF_ANY);
 }
 
-/* A connection we follow changes from one synchronised state to another. */
-static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int old, int new, __u64 now)
+/* A connection we follow changes from one synchronised state to another. What carries it on, NULL: itself, or nothing. */
+static __always_inline const struct inet_timewait_sock *on_change(struct sock *sk, struct sf_conn *c, int old,
+								  int new, __u64 now)
 {
+	if (c->flags & SF_F_END_TOLD) /* only accept() had to come */
+		return NULL;
 	if (c->state != old) {
 		lose(SF_LOST_MISSED);
 		c->flags |= SF_F_GAP;
@@ -55,7 +59,7 @@ static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int ol
 	if (old == new) { /* close() after shutdown(), whose FIN changed the state */
 		if (c->flags & SF_F_CLOSING)
 			closed_by_owner(sk, c, now);
-		return;
+		return NULL;
 	}
 	c->state = new;
 	switch (new) {
@@ -74,13 +78,13 @@ static __always_inline void on_change(struct sock *sk, struct sf_conn *c, int ol
 		on_fin_rcvd(sk, c, now);
 		break;
 	case TCP_CLOSE:
-		on_closed(sk, c, old, now);
-		break;
+		return on_closed(sk, c, old, now);
 	}
+	return NULL;
 }
 
-/* Not inlined: settle_before() does not fit the stack beside it. */
-static __noinline int on_state(struct sock *sk, int old, int new)
+/* Not inlined: what comes before and after it does not fit the stack beside it. What carries the connection on, as a number. */
+static __noinline __u64 on_state(struct sock *sk, int old, int new, enum id_source source)
 {
 	__u64 now = bpf_ktime_get_ns(), key = (__u64)sk;
 	struct sf_conn *c;
@@ -90,7 +94,7 @@ static __noinline int on_state(struct sock *sk, int old, int new)
 	} else if (old == TCP_SYN_RECV && new == TCP_ESTABLISHED) {
 		on_server_established(sk, now);
 	} else if (new == TCP_SYN_SENT) {
-		on_connect(sk, now);
+		on_connect(sk, now, source);
 	} else if (new == TCP_LISTEN) {
 		on_listen(sk);
 	} else if (old == TCP_LISTEN) {
@@ -102,7 +106,7 @@ static __noinline int on_state(struct sock *sk, int old, int new)
 		c->state = new;
 		on_simultaneous_open(sk, c, now);
 	} else if (c) {
-		on_change(sk, c, old, new, now);
+		return as_number(on_change(sk, c, old, new, now));
 	}
 	return 0;
 }
@@ -113,11 +117,15 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return sk->sk_protocol == IPPROTO_TCP;
 }
 
-static __always_inline void change_state(struct sock *sk, int old, int new)
+static __always_inline void change_state(struct sock *sk, int old, int new, enum id_source source)
 {
+	__u64 tw;
+
 	if (timers_show_tw)
 		settle_before(old);
-	on_state(sk, old, new);
+	tw = on_state(sk, old, new, source);
+	if (tw)
+		hand_over(as_number(sk), tw);
 }
 
 /*
@@ -140,7 +148,7 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 	WRITE_ONCE(cpu->changing, (__u64)sk);
 	WRITE_ONCE(cpu->changing_to, new);
 	if (is_tcp(sk))
-		change_state(sk, old, new);
+		change_state(sk, old, new, ID_CHANGE);
 	return 0;
 }
 
@@ -160,7 +168,7 @@ int BPF_PROG(sf_state_again, struct sock *sk, int old, int new)
 	if (!cpu || (cpu->changing == (__u64)sk && cpu->changing_to == new))
 		return 0;
 	if (is_tcp(sk) && !is_known_change(sk, old, new))
-		change_state(sk, old, new);
+		change_state(sk, old, new, ID_CHANGE_AGAIN);
 	return 0;
 }
 
@@ -456,7 +464,7 @@ int sf_owners(struct bpf_iter__task_file *ctx)
 	if (KREAD(sk, __sk_common.skc_state) == TCP_LISTEN)
 		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
 	else
-		own_by_task(sk, &o);
+		bpf_map_update_elem(&found, &key, &o, BPF_NOEXIST);
 	return 0;
 }
 

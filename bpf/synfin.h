@@ -31,7 +31,8 @@ enum sf_source {
 	SF_SRC_ACCEPT = 2,   /* the task that accept() returned to */
 	SF_SRC_LISTENER = 3, /* not accepted: the task that called listen() */
 	SF_SRC_ITERATOR = 4, /* found among the files of a task */
-	__SF_SRC_MAX
+	__SF_SRC_MAX,
+	SF_SRC_IN_CGROUP = 0x80 /* besides, kernel side only: the owner is in a cgroup that was asked for */
 };
 
 /* sf_conn.flags */
@@ -48,8 +49,8 @@ enum sf_flag {
 	SF_F_REUSEPORT = 1 << 9,
 	SF_F_MIGRATED = 1 << 10,
 	/* kernel-side bookkeeping, not shown */
-	SF_F_OPENED = 1 << 11, /* the `open` record was written */
-	SF_F_ACCEPTED = 1 << 12,
+	SF_F_OPENED = 1 << 11,	     /* its `open` was told; with SF_F_PENDING: lies in `parked` */
+	SF_F_ACCEPTED = 1 << 12,     /* before the tracer came */
 	SF_F_FIN_SENT_1ST = 1 << 13, /* our FIN came before the peer's */
 	SF_F_FIN_RCVD_1ST = 1 << 14,
 	SF_F_RST_IN = 1 << 15,
@@ -62,10 +63,16 @@ enum sf_flag {
 	SF_F_GAP = 1 << 22,	  /* an event of this connection was missed */
 	SF_F_CLOSING = 1 << 23,	  /* .closing is valid, .opening is gone */
 	SF_F_SOCK_GONE = 1 << 24, /* numbers of the full socket were taken, the minisock carries on */
-	SF_F_IN_CGROUP = 1 << 25, /* its owner is in a cgroup that was asked for */
 	SF_F_NO_OPEN = 1 << 26,	  /* its `open` was not wanted, so neither is its `accept` */
 	SF_F_NO_CLOSE = 1 << 27,  /* its `close` was not wanted, so neither is its `gone` */
 	SF_F_LEFT = 1 << 28,	  /* the owner called close() or died */
+	SF_F_END_TOLD =
+		1
+		<< 29, /* its `close` was told; with SF_F_PENDING: lies in `parked`. It waits for accept() */
+	SF_F_ACCEPT_DUE =
+		1
+		<< 30, /* accept() came while its `open` or `close` was told: who tells the rest shows later */
+	SF_F_EARLY = 1U << 31, /* accept() returned it before its `open` was told, which tells of that too */
 };
 #define SF_FLAGS_SHOWN ((1 << 11) - 1)
 
@@ -74,7 +81,6 @@ struct sf_opening {
 	__u64 connect_ts; /* client: connect() reached TCP */
 	__u64 syn_ts;	  /* client: first SYN handed to IP; server: SYN taken by the listener */
 	__u64 synack_ts;  /* client: SYN-ACK processed; server: first SYN-ACK handed to IP */
-	__u64 accept_ts;  /* server: accept() returned it (TCP Fast Open: may precede established) */
 	__u32 isn;
 	__u32 peer_isn;
 	__u32 backlog_len; /* server: children waiting in the accept queue when this one enters it */
@@ -85,6 +91,18 @@ struct sf_opening {
 	__u32 backlog_known;
 };
 
+/*
+ * The low bits of sf_conn.accept_ts, kernel side only (accept.bpf.h). The word and the owner of a server are accept()'s alone.
+ */
+enum sf_accept {
+	SF_ACC_BUSY = 16,    /* the whole word, less than any time: the owner is being written */
+	SF_ACC_LOOKED = 1,   /* accept() has read the flags and tells what follows from them */
+	SF_ACC_SAW_OPEN = 2, /* ... SF_F_OPENED was among them */
+	SF_ACC_SAW_END = 4,  /* ... SF_F_END_TOLD was */
+	SF_ACC_UNWANTED = 8, /* the filter does not want it */
+	SF_ACC_BITS = 15
+};
+
 /* What is known from the first FIN or RST on; overlays struct sf_opening, which was reported by then. */
 struct sf_closing {
 	__u64 fin_sent_ts;
@@ -92,10 +110,10 @@ struct sf_closing {
 	__u64 fin_rcvd_ts;
 	__u64 bytes_sent;     /* payload the peer acknowledged */
 	__u64 bytes_received; /* payload taken in order */
-	__u32 srtt_us;	      /* 0: no sample */
-	__u32 retrans;	      /* data and FIN segments sent again, SYN and SYN-ACK not */
-	__u32 closer_pid;     /* who called close(), shutdown() or exited; 0 unknown */
 	__u8 closer_comm[SF_COMM_LEN];
+	__u32 closer_pid; /* who called close(), shutdown() or exited; 0 unknown */
+	__u32 srtt_us;	  /* 0: no sample */
+	__u32 retrans;	  /* data and FIN segments sent again, SYN and SYN-ACK not */
 	__u16 rst_reason; /* kernel's enum sk_rst_reason + 1; 0 unknown */
 	__u16 data_segs;  /* kernel side: data segments that had come when the owner closed, modulo 65536 */
 };
@@ -108,9 +126,10 @@ struct sf_conn {
 	__u64 id;     /* unique in a run */
 	__u64 cookie; /* socket cookie, 0 when the kernel has not given one */
 	__u64 cgroup_id;
-	__u64 start_ns; /* when the owner, the process, was started */
-	__u64 est_ts;	/* ESTABLISHED, or when the tracer first saw a late one */
-	__u8 laddr[16]; /* IPv4 in the first 4 bytes */
+	__u64 start_ns;	 /* when the owner, the process, was started */
+	__u64 est_ts;	 /* ESTABLISHED, or when the tracer first saw a late one */
+	__u64 accept_ts; /* server: accept() returned it; in steps of 16 ns, and enum sf_accept */
+	__u8 laddr[16];	 /* IPv4 in the first 4 bytes */
 	__u8 raddr[16];
 	__u16 lport;
 	__u16 rport;
@@ -143,22 +162,19 @@ struct sf_pair {
 	__u32 spilled;	 /* of this pair, in `conns` */
 	__u32 pad[9];
 	struct sf_conn conns[2];
+	__u64 pad2[6];
 };
 
-#define SF_WAIT_BITS 16 /* of pairs of TIME_WAITs */
-
-/* What is left to know of a TIME_WAIT by who wants sums alone (waits.bpf.h). */
+/* A minisock whose FIN has come, or that is gone (waits.bpf.h). */
 struct sf_wait {
-	__u64 key;   /* address of the minisock; 0: nobody */
-	__u64 since; /* when it began; tells it from another of the same address */
-	__u64 set;   /* that its end is added to */
-	__u32 claims;
-	__u32 is_told; /* else its end is counted, its length not wanted */
-};
-
-/* Two places, one line of the cache. */
-struct sf_wait_pair {
-	struct sf_wait waits[2];
+	__u64 id;	  /* of the connection */
+	__u64 since;	  /* when TIME_WAIT began */
+	__u64 set;	  /* that its end is added to */
+	__u64 killed_ts;  /* 0: not yet */
+	__u32 how;	  /* enum sf_outcome, with killed_ts */
+	__u32 is_told;	  /* 1: its `close` was told, so `gone` may be */
+	__u32 wants_gone; /* else its end is counted, its length not wanted */
+	__u32 order;
 };
 
 enum sf_event_type {
@@ -302,18 +318,17 @@ struct sf_owner {
 	__u32 uid;
 	__u8 comm[SF_COMM_LEN];
 	__u8 source;	/* enum sf_source */
-	__u8 in_cgroup; /* SF_F_IN_CGROUP */
+	__u8 in_cgroup; /* one that was asked for, or below it */
 	__u8 pad[2];
 };
 
 #ifndef __cplusplus
-_Static_assert(sizeof(struct sf_opening) == 64, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_opening) == 56, "layout shared with BPF");
 _Static_assert(sizeof(struct sf_closing) == 72, "layout shared with BPF");
-_Static_assert(sizeof(struct sf_conn) == 192,
+_Static_assert(sizeof(struct sf_conn) == 200,
 	       "one kmalloc-256 element of a BPF hash, header and key included");
-_Static_assert(sizeof(struct sf_event) == 216, "layout shared with BPF");
-_Static_assert(sizeof(struct sf_pair) == 7 * 64, "lines of the cache");
-_Static_assert(sizeof(struct sf_wait_pair) == 64, "a line of the cache");
+_Static_assert(sizeof(struct sf_event) == 224, "layout shared with BPF");
+_Static_assert(sizeof(struct sf_pair) == 8 * 64, "lines of the cache");
 #endif
 
 #endif

@@ -9,6 +9,10 @@
  *
  * What lives long must not crowd out what is born: of established connections a pair keeps one.
  *
+ * Who may write what: a key is inserted and removed by one context at a time, the one that owns the object (INTERNALS.md, "Who may
+ * write what"); the places of a pair are claimed by many, by an atomic addition. A connection found stays where it is until its
+ * owner removes it.
+ *
  * Errors are int: before 6.4 (commit d7ba4cc900bf) the upper half of what an update returns is not that of a long.
  */
 #ifndef SYNFIN_TABLE_BPF_H
@@ -80,25 +84,6 @@ static __always_inline struct sf_conn *any_find(__u64 key)
 	return bpf_map_lookup_elem(&conns, &key);
 }
 
-#define LEAVING 0x10000 /* in claims, besides the 1 of who has the place */
-
-/*
- * A place is left by who adds LEAVING and then reads it once; who reads it twice has been beaten to it, and who finds
- * another's key there too: false. Two that both read it twice, within nanoseconds of each other, both leave it as it is, until the address is
- * met again.
- */
-static __always_inline bool unclaim(__u32 *claims, __u64 *place, __u64 key)
-{
-	__sync_fetch_and_add(claims, LEAVING);
-	if (READ_ONCE(*claims) / LEAVING == 1 && READ_ONCE(*place) == key) {
-		WRITE_ONCE(*place, 0);
-		__sync_fetch_and_add(claims, -(LEAVING + 1));
-		return true;
-	}
-	__sync_fetch_and_add(claims, -LEAVING);
-	return false;
-}
-
 /*
  * A place is claimed by who adds one to its claims and then reads 1. Two at a time may both read 2, and both go elsewhere:
  * additions that return what was there need 5.12 (commit 5ca419f2864a). They order nothing either: on processors that
@@ -106,7 +91,7 @@ static __always_inline bool unclaim(__u32 *claims, __u64 *place, __u64 key)
  */
 static __always_inline bool claim(__u32 *claims)
 {
-	if (*claims)
+	if (READ_ONCE(*claims))
 		return false;
 	__sync_fetch_and_add(claims, 1);
 	if (READ_ONCE(*claims) == 1)
@@ -115,27 +100,23 @@ static __always_inline bool claim(__u32 *claims)
 	return false;
 }
 
-static __always_inline void leave_place(struct sf_pair *p, enum place at, __u64 key)
+static __always_inline void leave_place(struct sf_pair *p, enum place at)
 {
 	__u64 i = hidden(p->spilled, at);
 
-	unclaim(&p->claims[i], &p->keys[i], key);
+	WRITE_ONCE(p->keys[i], 0);
+	__sync_fetch_and_add(&p->claims[i], -1);
 }
 
 static __always_inline int take_place(struct sf_pair *p, __u64 key, const struct sf_conn *c)
 {
-	enum place at = p->claims[FIRST] ? SECOND : FIRST;
-	__u64 i = hidden(p->spilled, at);
+	__u64 i = hidden(p->spilled, READ_ONCE(p->claims[FIRST]) ? SECOND : FIRST);
 
 	if (!claim(&p->claims[i]))
 		return -EBUSY;
 	__builtin_memcpy(&p->conns[i], c, sizeof(*c));
 	barrier();
 	WRITE_ONCE(p->keys[i], key);
-	if (at == SECOND && READ_ONCE(p->keys[FIRST]) == key) { /* another CPU met the same object */
-		leave_place(p, SECOND, key);
-		return -EEXIST;
-	}
 	return 0;
 }
 
@@ -183,7 +164,7 @@ static __always_inline void conn_remove(const void *object)
 		return;
 	at = place_of(p, key);
 	if (at != NOWHERE)
-		leave_place(p, at, key);
+		leave_place(p, at);
 	else if (p->spilled && !bpf_map_delete_elem(&conns, &key))
 		__sync_fetch_and_add(&p->spilled, -1);
 }
@@ -199,7 +180,7 @@ static __always_inline void conn_make_room(const void *object, const struct sf_c
 	enum place at = p ? place_of(p, key) : NOWHERE;
 
 	if (p && at != NOWHERE && p->claims[FIRST] && p->claims[SECOND] && !spill(p, key, c))
-		leave_place(p, at, key);
+		leave_place(p, at);
 }
 
 static __always_inline int minisock_add(const struct inet_timewait_sock *tw, const struct sf_conn *c)

@@ -86,6 +86,23 @@ __noinline int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum
 	return 0;
 }
 
+/* As copy_conn(): accept() may be writing down the owner. */
+static __always_inline void fill_set_key(struct sf_set_key *key, const struct sf_conn *c)
+{
+	__u64 word = READ_ONCE(c->accept_ts);
+
+	barrier();
+	sf_fill_set_key(key, c, cfg_by);
+	if (is_owner_whole(c, word))
+		return;
+	word = READ_ONCE(c->accept_ts);
+	barrier();
+	__builtin_memset(key, 0, sizeof(*key));
+	sf_fill_set_key(key, c,
+			word == SF_ACC_BUSY ? cfg_by & ~(1 << BY_COMM | 1 << BY_PID | 1 << BY_CGROUP)
+					    : cfg_by);
+}
+
 /* A set bears the number of the connection that it was made for. */
 static __always_inline __u64 find_set(const struct sf_conn *c)
 {
@@ -94,7 +111,7 @@ static __always_inline __u64 find_set(const struct sf_conn *c)
 
 	if (!cfg_by)
 		return 0;
-	sf_fill_set_key(&key, c, cfg_by);
+	fill_set_key(&key, c);
 	set = bpf_map_lookup_elem(&sets, &key);
 	if (!set) {
 		bpf_map_update_elem(&sets, &key, &c->id, BPF_NOEXIST);

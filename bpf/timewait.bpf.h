@@ -9,8 +9,6 @@
 
 static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 					__u64 ts);
-static __always_inline void end_here(const void *object, struct sf_conn *c, enum sf_outcome outcome,
-				     __u64 ts);
 
 /*
  * What carries the connection that this socket had until now: tcp_time_wait() has put it in the socket's place, and closes
@@ -30,7 +28,7 @@ static __always_inline __u64 minisock_id(const struct inet_timewait_sock *tw)
 	const struct sf_conn *c;
 
 	if (w)
-		return w->since;
+		return w->id;
 	c = minisock_find(tw);
 	return c ? c->id : 0;
 }
@@ -82,51 +80,40 @@ static __noinline __u64 minisock_by_header(const struct sk_buff *skb)
 	return object ? *object : 0;
 }
 
+static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
+{
+	const struct sf_conn *c = minisock_find(tw);
+
+	if (c) {
+		unindex_minisock(tw, c);
+		minisock_remove(tw);
+	}
+}
+
 /* What is under this address died unseen. */
 __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
-	struct sf_wait *w = wait_find(tw);
-	const struct sf_conn *c;
 
 	lose(SF_LOST_MISSED);
-	if (w) {
-		wait_remove(w, tw);
-		return 0;
-	}
-	c = minisock_find(tw);
-	if (c)
-		unindex_minisock(tw, c);
-	minisock_remove(tw);
+	minisock_forget(tw);
+	wait_remove(tw);
 	return 0;
 }
 
-static __always_inline void minisock_lose(const struct inet_timewait_sock *tw)
+/* `c` is the element under `sk`. */
+static __always_inline void minisock_inherit(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
-	lose_minisock(as_number(tw));
-}
+	int err = minisock_add(tw, c);
 
-/* `c` is the element under `sk`, void afterwards. */
-static __always_inline void minisock_inherit(const struct sock *sk, const struct inet_timewait_sock *tw,
-					     struct sf_conn *c)
-{
-	int err = 0;
-
-	if (wait_find(tw))
-		minisock_lose(tw);
-	if (!wait_add(tw, c)) {
+	if (err == -EEXIST) {
+		lose_minisock(as_number(tw));
 		err = minisock_add(tw, c);
-		if (err == -EEXIST) {
-			minisock_lose(tw);
-			err = minisock_add(tw, c);
-		}
-	} else if (minisock_remove(tw)) {
-		lose(SF_LOST_MISSED);
 	}
 	if (err)
 		lose(SF_LOST_EVICTED);
-	index_minisock(tw, c);
-	conn_remove(sk);
+	else
+		index_minisock(tw, c);
 }
 
 /* --- the minisock's life ------------------------------------------------------------------------------- */
@@ -151,34 +138,95 @@ static __always_inline void write_gone(const void *object, struct sf_conn *c, en
 		emit(object, SF_EV_GONE, how, ts);
 }
 
-/* If it died on another CPU meanwhile, its end was written there. */
-static __always_inline void shrink(const struct inet_timewait_sock *tw, const struct sf_conn *c)
+/* TIME_WAIT is over, and who calls this has deleted it from `waits`, of which `w` is a copy. */
+static __always_inline void end_wait(const struct inet_timewait_sock *tw, const struct sf_wait *w)
 {
-	struct sf_wait *w;
+	struct sf_conn *c;
 
-	if (!wait_add(tw, c) || minisock_remove(tw))
+	if (waits_alone()) {
+		count(SF_CNT_TW_GONE);
+		if (w->wants_gone)
+			sf_add_duration(w->set, SF_SLOT_STATE + (REC_TIME_WAIT - REC_FIN_WAIT1), w->since,
+					w->killed_ts, SF_EXACT);
 		return;
-	w = wait_find(tw);
-	if (w)
-		wait_remove(w, tw);
+	}
+	c = minisock_find(tw);
+	if (c) {
+		write_gone(tw, c, w->how == SF_OUT_RESET_LOCAL ? SF_OUT_TW_KILLED : w->how, w->killed_ts);
+		minisock_forget(tw);
+	}
+}
+
+/* `w` is both told and killed. */
+static __always_inline void try_end_wait(const struct inet_timewait_sock *tw, const struct sf_wait *w)
+{
+	struct sf_wait copy = *w;
+
+	if (wait_remove(tw))
+		end_wait(tw, &copy);
+}
+
+/* The `close` of this minisock was told by us. */
+static __always_inline void told_wait(const struct inet_timewait_sock *tw, bool wants_gone)
+{
+	struct sf_wait *w = wait_find(tw);
+
+	if (!w)
+		return;
+	w->wants_gone = wants_gone;
+	__sync_fetch_and_add(&w->is_told, 1);
+	if (READ_ONCE(w->killed_ts))
+		try_end_wait(tw, w);
+}
+
+/* Its `close` was told before it was handed to this minisock. */
+static __always_inline void inherit_wait(const struct inet_timewait_sock *tw, const struct sf_conn *c)
+{
+	int err = wait_begin(tw, c, c->closing.fin_rcvd_ts, true);
+
+	if (err == -EEXIST && waits_alone()) {
+		lose_minisock(as_number(tw));
+		err = wait_begin(tw, c, c->closing.fin_rcvd_ts, true);
+	}
+	if (err)
+		lose(SF_LOST_EVICTED);
 }
 
 /* A segment came for the minisock: if it was the peer's FIN, the substate is TIME_WAIT now. */
-static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
+__noinline int minisock_fin(__u64 address) /* not static: as tell() */
 {
-	struct sf_conn *c = minisock_find(tw);
+	const struct inet_timewait_sock *tw = (const void *)address;
+	struct sf_conn *c;
+	bool wants_gone;
 	__u64 now;
+	int err;
 
+	order(); /* the kernel has set the substate, and looks for it here; hand_over() the other way round */
+	c = minisock_find(tw);
 	if (!c || c->flags & SF_F_TIME_WAIT || KREAD(tw, tw_substate) != TCP_TIME_WAIT)
-		return;
+		return 0;
 	now = bpf_ktime_get_ns();
+	err = wait_begin(tw, c, now, false);
+	if (err == -EEXIST)
+		return 0;
+	if (err)
+		lose(SF_LOST_EVICTED);
 	c->closing.fin_rcvd_ts = now;
 	emit_segment(c, SF_ST_FIN_RCVD, now,
 		     (struct segment){.seq = KREAD(tw, __tw_common.skc_tw_rcv_nxt) - 1,
 				      .ack = KREAD(tw, __tw_common.skc_tw_snd_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
 	begin_time_wait(tw, c, now);
-	shrink(tw, c);
+	wants_gone = !(c->flags & SF_F_NO_CLOSE);
+	if (waits_alone() && !err)
+		minisock_remove(tw);
+	told_wait(tw, wants_gone);
+	return 0;
+}
+
+static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
+{
+	minisock_fin(as_number(tw));
 }
 
 /* What a segment with these flags does to a minisock that it ends (tcp_timewait_state_process). */
@@ -248,6 +296,7 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 	write_close(object, c, outcome, ts);
 }
 
+/* It dies and its FIN was not seen; or it was in TIME_WAIT when the tracer came. */
 static __always_inline void write_end(const struct inet_timewait_sock *tw, struct sf_conn *c, __u32 substate,
 				      enum sf_outcome how, __u64 ts)
 {
@@ -259,28 +308,42 @@ static __always_inline void write_end(const struct inet_timewait_sock *tw, struc
 		write_unfinished(tw, c, how, ts);
 }
 
-/* The minisock is no more; `substate` is its last. On another CPU shrink() may move it from one table to the other. */
+/* False: another CPU has taken it. */
+static __always_inline bool bury_unfinished(const struct inet_timewait_sock *tw, __u32 substate,
+					    enum sf_outcome how, __u64 ts)
+{
+	struct sf_conn *c = minisock_find(tw);
+	struct sf_wait w = {.killed_ts = ts, .how = how};
+	int err;
+
+	if (!c)
+		return true;
+	w.id = c->id;
+	err = wait_insert(tw, &w);
+	if (err == -EEXIST)
+		return false;
+	write_end(tw, c, substate, how, ts);
+	minisock_forget(tw);
+	if (!err)
+		wait_remove(tw);
+	return true;
+}
+
+/* The minisock is no more; `substate` is its last. */
 __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
 	struct sf_wait *w = wait_find(tw);
-	struct sf_conn *c;
 
-	if (w) {
-		wait_end(w, tw, ts);
+	if (!w && !bury_unfinished(tw, substate, how, ts))
+		w = wait_find(tw);
+	if (!w)
 		return 0;
-	}
-	c = minisock_find(tw);
-	if (c) {
-		unindex_minisock(tw, c);
-		write_end(tw, c, substate, how, ts);
-	}
-	if ((c || keeps_waits()) && !minisock_remove(tw) && (w = wait_find(tw))) {
-		if (c)
-			wait_remove(w, tw);
-		else
-			wait_end(w, tw, ts);
-	}
+	w->how = how;
+	WRITE_ONCE(w->killed_ts, ts);
+	__sync_fetch_and_add(&w->order, 1); /* before what is read next */
+	if (READ_ONCE(w->is_told))
+		try_end_wait(tw, w);
 	return 0;
 }
 

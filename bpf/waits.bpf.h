@@ -1,81 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TIME_WAITs of who wants sums alone. Only how long each lasts is left to tell, and they are many and last long: half a line of
- * the cache for each, where a connection in `conns` has four that no cache holds any more when it ends. An address has two places
- * in an array; who finds both taken stays in `conns`.
+ * Minisocks whose FIN has come, or that are gone. A segment with the FIN and what kills the minisock may be at work on two CPUs,
+ * without a lock; so may two segments with the FIN. `waits` decides:
+ *
+ *   who inserts the minisock tells `close`: the FIN, or what killed it before;
+ *   who deletes it tells `gone`: what killed it, or, if `close` was not told yet by then, who told that.
+ *
+ * Each sets its word (is_told, killed_ts) by an atomic addition and then reads the other's: at least one sees both, and of two that do,
+ * one deletes. Where sums are wanted and no records, what is left to tell is in here, and the connection leaves `conns`.
  */
 #ifndef SYNFIN_WAITS_BPF_H
 #define SYNFIN_WAITS_BPF_H
 
 /* Minisocks that are found by the header of a segment need all of it until they are gone. */
-static __always_inline bool keeps_waits(void)
+static __always_inline bool waits_alone(void)
 {
 	return cfg_tally && !find_tw_by_header;
-}
-
-static __always_inline struct sf_wait_pair *wait_pair_of(__u64 key)
-{
-	__u32 index = spread(key, SF_WAIT_BITS);
-
-	return bpf_map_lookup_elem(&waits, &index);
 }
 
 static __always_inline struct sf_wait *wait_find(const struct inet_timewait_sock *tw)
 {
 	__u64 key = as_number(tw);
-	struct sf_wait_pair *p = keeps_waits() && key ? wait_pair_of(key) : NULL;
-	enum place at = FIRST;
 
-	if (!p)
-		return NULL;
-	if (READ_ONCE(p->waits[FIRST].key) != key) {
-		if (READ_ONCE(p->waits[SECOND].key) != key)
-			return NULL;
-		at = SECOND;
-	}
-	return &p->waits[hidden(p->waits[FIRST].since, at)];
+	return bpf_map_lookup_elem(&waits, &key);
+}
+
+/* 0, -EEXIST: somebody was first, or another error where there is no room. */
+static __always_inline int wait_insert(const struct inet_timewait_sock *tw, const struct sf_wait *w)
+{
+	__u64 key = as_number(tw);
+
+	return bpf_map_update_elem(&waits, &key, w, BPF_NOEXIST);
 }
 
 /* False: another CPU was faster. */
-static __always_inline bool wait_remove(struct sf_wait *w, const struct inet_timewait_sock *tw)
+static __always_inline bool wait_remove(const struct inet_timewait_sock *tw)
 {
-	return unclaim(&w->claims, &w->key, as_number(tw));
+	__u64 key = as_number(tw);
+
+	return !bpf_map_delete_elem(&waits, &key);
 }
 
-/*
- * What remains of `c`, whose close was written and which this minisock carries. False: it has to stay what it is. What began
- * before the tracer and was not seen to begin does not come here.
- */
-static __always_inline bool wait_add(const struct inet_timewait_sock *tw, const struct sf_conn *c)
+/* TIME_WAIT of `c`, which this minisock carries, has begun. Not inlined: as own_by_current(). */
+static __noinline int wait_begin(const struct inet_timewait_sock *tw, const struct sf_conn *c,
+				 __u64 fin_rcvd_ts, bool is_told)
 {
-	__u64 key = as_number(tw), since = sf_time_wait_ts(&c->closing);
-	struct sf_wait_pair *p = keeps_waits() ? wait_pair_of(key) : NULL;
-	struct sf_wait *w;
+	struct sf_wait w = {.is_told = is_told, .wants_gone = 1};
 
-	if (!p || !since || !(c->flags & SF_F_TIME_WAIT) || c->flags & SF_F_PENDING)
-		return false;
-	w = &p->waits[hidden(c->id, p->waits[FIRST].claims ? SECOND : FIRST)];
-	if (!claim(&w->claims))
-		return false;
-	w->since = since;
-	w->is_told = !(c->flags & SF_F_NO_CLOSE);
-	w->set = w->is_told ? find_set(c) : 0;
-	barrier();
-	WRITE_ONCE(w->key, key);
-	return true;
-}
-
-/* The minisock is no more. */
-static __always_inline void wait_end(struct sf_wait *w, const struct inet_timewait_sock *tw, __u64 ts)
-{
-	__u64 set = w->set, since = w->since;
-	bool is_told = w->is_told;
-
-	if (!wait_remove(w, tw))
-		return;
-	count(SF_CNT_TW_GONE);
-	if (is_told)
-		sf_add_duration(set, SF_SLOT_STATE + (REC_TIME_WAIT - REC_FIN_WAIT1), since, ts, SF_EXACT);
+	if (!c)
+		return -ENOMEM;
+	w.id = c->id;
+	w.since = fin_rcvd_ts > c->closing.fin_acked_ts ? fin_rcvd_ts : c->closing.fin_acked_ts;
+	if (waits_alone())
+		w.set = find_set(c);
+	return wait_insert(tw, &w);
 }
 
 #endif

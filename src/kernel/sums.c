@@ -20,9 +20,6 @@ int sums__configure(struct synfin_bpf *skel, uint32_t by, uint64_t max_sets)
 
 	skel->rodata->cfg_tally = true;
 	skel->rodata->cfg_by = by;
-	if (!err && skel->rodata->has_tw &&
-	    !skel->rodata->find_tw_by_header) /* keeps_waits() in waits.bpf.h */
-		err = bpf_map__set_max_entries(skel->maps.waits, 1U << SF_WAIT_BITS);
 	if (!err && by)
 		err = bpf_map__set_max_entries(skel->maps.sets, max_sets);
 	if (!err && by)

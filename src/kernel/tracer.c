@@ -291,6 +291,10 @@ static int preallocate_maps(struct tracer *t)
 		err = shrink_unused(t);
 	if (!err && bpf_map__max_entries(t->skel->maps.keyed_rows) > PREALLOCATED_ROWS)
 		err = bpf_map__set_max_entries(t->skel->maps.keyed_rows, PREALLOCATED_ROWS);
+	if (!err)
+		err = bpf_map__set_max_entries(t->skel->maps.found, PREALLOCATED_CONNS);
+	if (!err)
+		err = bpf_map__set_max_entries(t->skel->maps.waits, PREALLOCATED_CONNS);
 	return err ? err : bpf_map__set_max_entries(t->skel->maps.conns, PREALLOCATED_CONNS);
 }
 
@@ -408,23 +412,28 @@ static void find_family(struct tracer *t)
 		note_warm(t, HOOK_TREE, run_family(t));
 }
 
-static void find_owners(struct tracer *t)
+/* What was not adopted after all. */
+static void forget_found(struct tracer *t)
 {
-	if (t->choices[HOOK_OWNERS].variant)
-		note_warm(t, HOOK_OWNERS, warm__find(t->skel->progs.sf_owners));
+	int map = bpf_map__fd(t->skel->maps.found);
+	uint64_t key;
+
+	while (bpf_map_get_next_key(map, NULL, &key) == 0)
+		bpf_map_delete_elem(map, &key);
 }
 
 /*
- * All hooks work: what is born from now on is theirs. What filters ask for comes first; then the owners of listeners, who
- * stand in for whoever has not accepted yet; those of connections last, when these are known.
+ * All hooks work: what is born from now on is theirs. What filters ask for comes first; then the owners of what there is; then the
+ * connections, each with its owner.
  */
 static void start_warm(struct tracer *t)
 {
 	find_family(t);
-	find_owners(t);
+	if (t->choices[HOOK_OWNERS].variant)
+		note_warm(t, HOOK_OWNERS, warm__find(t->skel->progs.sf_owners));
 	if (t->choices[HOOK_SOCKETS].variant)
 		note_warm(t, HOOK_SOCKETS, warm__find_sockets(t->skel->progs.sf_sockets, t->opts.filter));
-	find_owners(t);
+	forget_found(t);
 }
 
 static void enable_stats(struct tracer *t)

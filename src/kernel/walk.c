@@ -15,11 +15,25 @@
 
 #define WALK_BATCH 1024 /* more than any bucket of the hash holds */
 
+/* accept() may have decided what the holder of the lock has not come to yet (bpf/accept.bpf.h). */
+static bool is_wanted(const struct sf_conn *c)
+{
+	return !(c->flags & SF_F_PENDING) ||
+	       (c->accept_ts & SF_ACC_LOOKED && !(c->accept_ts & SF_ACC_UNWANTED));
+}
+
+/* One whose owner is just being written is there, but nobody's yet. */
+static bool is_alive(const struct sf_conn *c)
+{
+	return is_wanted(c) && !(c->flags & (SF_F_ENDED | SF_F_END_TOLD));
+}
+
 static int tell_alive(const struct sf_conn *c, tracer_record_fn fn, void *ctx)
 {
 	struct sf_event ev = {.type = SF_EV_ALIVE, .ts = clock__mono_ns(), .conn = *c};
 
-	return c->flags & (SF_F_PENDING | SF_F_ENDED) ? 0 : fn(ctx, &ev, sizeof(ev));
+	ev.conn.source &= ~SF_SRC_IN_CGROUP;
+	return is_alive(c) ? fn(ctx, &ev, sizeof(ev)) : 0;
 }
 
 /* Who comes or goes while its place is read is not there. */
@@ -97,16 +111,28 @@ int walk__table(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx)
 	return err ? err : walk_conns(skel, fn, ctx);
 }
 
+/* Those that are not in `conns` besides. */
 int walk__count_waits(const struct synfin_bpf *skel, size_t *ret_cnt)
 {
-	const struct bpf_map *map = skel->maps.waits;
-	struct sf_wait_pair *pairs = map_array(map);
+	uint64_t *keys = calloc(WALK_BATCH, sizeof(*keys));
+	struct sf_wait *waits = calloc(WALK_BATCH, sizeof(*waits));
+	int err = keys && waits ? 0 : -ENOMEM, end = 0;
+	void *from = NULL;
+	uint32_t at, cnt;
 
 	*ret_cnt = 0;
-	if (pairs == MAP_FAILED)
-		return -errno;
-	for (size_t i = 0; i < bpf_map__max_entries(map); i++)
-		*ret_cnt += (pairs[i].waits[0].key != 0) + (pairs[i].waits[1].key != 0);
-	munmap(pairs, map_sz(map));
-	return 0;
+	if (!skel->rodata->cfg_tally || skel->rodata->find_tw_by_header)
+		end = -ENOENT;
+	while (!err && !end) {
+		cnt = WALK_BATCH;
+		end = bpf_map_lookup_batch(bpf_map__fd(skel->maps.waits), from, &at, keys, waits, &cnt, NULL);
+		if (end && end != -ENOENT)
+			err = end;
+		for (uint32_t i = 0; !err && i < cnt; i++)
+			*ret_cnt += waits[i].killed_ts == 0;
+		from = &at;
+	}
+	free(keys);
+	free(waits);
+	return err;
 }
