@@ -105,6 +105,8 @@ static __noinline int on_failed(struct sock *sk, __u64 now)
  */
 static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, __u64 now)
 {
+	if (has_accept && awaits_accept(c) && !(c->flags & SF_F_MPTCP))
+		lose(SF_LOST_MISSED); /* somebody has it, so accept() returned it */
 	if (!c->closing.closer_pid)
 		close_by_current(c);
 	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE && !awaits_accept(c))

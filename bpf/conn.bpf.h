@@ -128,6 +128,14 @@ static __always_inline bool is_tentative(const struct sf_conn *c)
 	return c->flags & SF_F_PENDING && c->flags & SF_F_FASTOPEN && c->state == TCP_SYN_RECV;
 }
 
+/* Its end was not seen. False: the sweep has counted that (sweep.bpf.h). */
+static __always_inline bool is_first_to_miss(const struct sf_conn *c)
+{
+	__u64 id = c->id;
+
+	return !bpf_map_delete_elem(&suspects, &id) || bpf_map_delete_elem(&ghosts, &id);
+}
+
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
 __noinline int evict(__u64 address) /* not static: as tell() */
 {
@@ -138,7 +146,7 @@ __noinline int evict(__u64 address) /* not static: as tell() */
 		return 0;
 	if (c->flags & SF_F_ENDED)
 		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
-	else if (!is_tentative(c) && !(c->flags & SF_F_END_TOLD))
+	else if (!is_tentative(c) && !(c->flags & SF_F_END_TOLD) && is_first_to_miss(c))
 		lose(SF_LOST_MISSED);
 	conn_forget(object, c);
 	return 0;

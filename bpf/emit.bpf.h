@@ -103,6 +103,15 @@ static __always_inline void emit(const void *object, enum sf_event_type type, en
 	tell(as_number(object), type, outcome, ts);
 }
 
+/* A connection whose end nobody saw, a copy. */
+static __always_inline void emit_ghost(const struct sf_conn *c, __u64 ts)
+{
+	if (cfg_tally)
+		sf_tally(find_set(c), c, &c->opening, SF_EV_CLOSE, SF_OUT_NONE, ts);
+	else
+		write_record(c, &c->opening, SF_EV_CLOSE, SF_OUT_NONE, ts);
+}
+
 /* A SYN that was dropped is all there is of its connection, and nothing carries that. */
 static __always_inline void emit_dropped_syn(const struct sf_conn *c)
 {

@@ -56,6 +56,7 @@ const volatile __u64 cfg_wakeup_bytes; /* wake the reader when this much waits f
 /* What the kernel can do, found by asking. */
 const volatile bool has_tw;	    /* some hook shows TIME_WAIT minisocks */
 const volatile bool has_requests;   /* some hook shows request sockets */
+const volatile bool has_accept;	    /* by a function, so that none escapes but by chance */
 const volatile bool timers_show_tw; /* ... and it is their timers */
 const volatile bool timers_show_requests;
 const volatile bool find_tw_by_header; /* the peer's FIN is matched by its header */
@@ -182,6 +183,29 @@ struct {
 	__type(key, struct sf_tw_key);
 	__type(value, __u64);
 } tw_headers SEC(".maps");
+
+/*
+ * Ids of connections whose object the last sweep found dead, and of those that it found dead again and has counted as missed
+ * (sweep.bpf.h). Inserted by the sweep, deleted by it or by the eviction of the connection. When full, the next sweep tries again.
+ */
+#define ID_SET(name)                                  \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_HASH);      \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__uint(max_entries, 1 << 14);         \
+		__type(key, __u64);                   \
+		__type(value, __u8);                  \
+	} name SEC(".maps")
+ID_SET(suspects);
+ID_SET(ghosts);
+
+/* Written by user space, one slice of the table after the other, and read by sf_sweep, which it runs then. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sf_sweep);
+} sweeps SEC(".maps");
 
 /* What a connection is called, as long as it lives (ehash.bpf.h). */
 struct sf_name {

@@ -32,6 +32,7 @@
 #include "closing.bpf.h"
 #include "timers.bpf.h"
 #include "adopt.bpf.h"
+#include "sweep.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -351,8 +352,7 @@ int BPF_PROG(sf_tw_header, struct sk_buff *skb)
 	})
 
 /* The result stands behind the arguments, of which 6.10 left two of four (commit 92ef0fd55ac8). */
-SEC("?fexit/inet_csk_accept")
-int sf_accept_fx(__u64 *ctx)
+static __always_inline void on_accept_exit(__u64 *ctx)
 {
 	__u64 sk;
 
@@ -361,6 +361,20 @@ int sf_accept_fx(__u64 *ctx)
 	else
 		sk = CTX_WORD(ctx, 4);
 	on_accept((const struct sock *)sk);
+}
+
+SEC("?fexit/inet_csk_accept")
+int sf_accept_fx(__u64 *ctx)
+{
+	on_accept_exit(ctx);
+	return 0;
+}
+
+/* For a task that has preempted another in sf_accept_fx, which then was skipped; otherwise it finds that accept() was here. */
+SEC("?fexit/inet_csk_accept")
+int sf_accept_again(__u64 *ctx)
+{
+	on_accept_exit(ctx);
 	return 0;
 }
 
@@ -436,6 +450,26 @@ int sf_sockets(struct bpf_iter__tcp *ctx)
 		adopt_minisock((const struct inet_timewait_sock *)skc);
 	else if (state != TCP_CLOSE)
 		adopt_socket((struct sock *)skc, state);
+	return 0;
+}
+
+/* Run by user space, for the keys that it has written down. */
+SEC("?raw_tp")
+int sf_sweep(void *ctx)
+{
+	__u32 zero = 0;
+	const struct sf_sweep *s = bpf_map_lookup_elem(&sweeps, &zero);
+
+	if (!s)
+		return 0;
+	for (int i = 0; i < SF_SWEEP_KEYS; i++) {
+		if (i >= (int)s->cnt)
+			break;
+		if (s->is_of_waits)
+			sweep_wait(s->keys[i]);
+		else
+			sweep_conn(s->keys[i]);
+	}
 	return 0;
 }
 

@@ -177,6 +177,15 @@ struct sf_wait {
 	__u32 order;
 };
 
+#define SF_SWEEP_KEYS 256
+
+/* What user space asks the kernel side to hold against the kernel (sweep.bpf.h). */
+struct sf_sweep {
+	__u64 keys[SF_SWEEP_KEYS];
+	__u32 cnt;
+	__u32 is_of_waits; /* keys of `waits`, else of the table */
+};
+
 enum sf_event_type {
 	SF_EV_OPEN = 1,	  /* the handshake ended, one way or another; .opening is valid */
 	SF_EV_ACCEPT = 2, /* accept() returned it after SF_EV_OPEN */
@@ -276,6 +285,7 @@ enum sf_count {
 	SF_CNT_BOUNDS = 9,     /* durations left out of histograms because they are lower bounds */
 	SF_CNT_BACKWARDS = 10, /* durations left out because their ends came in the wrong order */
 	SF_CNT_FOLDED = 11,    /* records that found no room for a set of their own */
+	SF_CNT_GHOSTS = 12,    /* found dead by the sweep */
 	__SF_CNT_MAX
 };
 

@@ -94,8 +94,10 @@ static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
 __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
+	const struct sf_conn *c = minisock_find(tw);
 
-	lose(SF_LOST_MISSED);
+	if (!c || is_first_to_miss(c))
+		lose(SF_LOST_MISSED);
 	minisock_forget(tw);
 	wait_remove(tw);
 	return 0;

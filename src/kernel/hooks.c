@@ -135,7 +135,7 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "accept(): who took the connection, and how long it waited",
 		.lost = "accept_wait_ns; a server's connection shows the listener's owner",
 		.variants = {
-			FULL("fexit", "sf_accept_fx"),
+			FULL("fexit", "sf_accept_fx", "sf_accept_again"),
 			KPROBE("kprobe", "sf_accept_kp"),
 			KPROBE("kretprobe", "sf_accept_kr"),
 			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
@@ -146,6 +146,12 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "connections that were there before",
 		.lost = "connections older than synfin are not followed",
 		.variants = { TRACEPOINT("iter/tcp", "sf_sockets") },
+	},
+	[HOOK_SWEEP] = {
+		.name = "sweep",
+		.measures = "connections whose end the kernel showed nobody",
+		.lost = "such connections count as alive until their memory is used again",
+		.variants = { TRACEPOINT("test run", "sf_sweep") },
 	},
 	[HOOK_OWNERS] = {
 		.name = "owners",

@@ -42,6 +42,7 @@ enum hook_id {
 	HOOK_ACCEPT,
 	HOOK_SOCKETS,
 	HOOK_OWNERS,
+	HOOK_SWEEP,
 	HOOK_TREE,
 	__HOOK_MAX
 };

@@ -24,6 +24,7 @@
 #include "kernel/filters.h"
 #include "kernel/pidns.h"
 #include "kernel/sums.h"
+#include "kernel/sweep.h"
 #include "kernel/syscall_tp.h"
 #include "kernel/walk.h"
 #include "kernel/warm.h"
@@ -155,6 +156,8 @@ static void configure(struct tracer *t)
 	t->skel->rodata->cfg_tick_ns = clock__tick_ns();
 	t->skel->rodata->has_tw = t->choices[HOOK_TIME_WAIT].variant != NULL;
 	t->skel->rodata->has_requests = t->choices[HOOK_REQUEST].variant != NULL;
+	t->skel->rodata->has_accept =
+		t->choices[HOOK_ACCEPT].variant && t->choices[HOOK_ACCEPT].variant->tier == TIER_FULL;
 	t->skel->rodata->timers_show_tw = uses(t, HOOK_TIME_WAIT, "sf_tm_cancel");
 	t->skel->rodata->timers_show_requests = uses(t, HOOK_REQUEST, "sf_tm_cancel");
 	t->skel->rodata->find_tw_by_header = uses(t, HOOK_TW_SEGMENT, "sf_tw_header");
@@ -207,10 +210,12 @@ static int attach_prog(struct tracer *t, struct bpf_program *prog)
 	return err;
 }
 
-/* Iterators run when they are read. */
+/* Iterators run when they are read, the sweep when it is asked for. */
 static bool is_attachable(const struct bpf_program *prog)
 {
-	return strncmp(bpf_program__section_name(prog), "iter/", 5) != 0;
+	const char *section = bpf_program__section_name(prog);
+
+	return strncmp(section, "iter/", 5) != 0 && strcmp(section, "raw_tp") != 0;
 }
 
 static bool attached_for_earlier_hook(const struct tracer *t, enum hook_id id, const char *prog)
@@ -547,6 +552,11 @@ int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx)
 	return err < 0 ? err : 0;
 }
 
+int tracer__sweep(struct tracer *t)
+{
+	return used_variant(t, HOOK_SWEEP) ? sweep__run(t->skel) : 0;
+}
+
 int tracer__fd(const struct tracer *t)
 {
 	return ring_buffer__epoll_fd(t->ring);
@@ -555,6 +565,11 @@ int tracer__fd(const struct tracer *t)
 int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx)
 {
 	return walk__table(t->skel, fn, ctx);
+}
+
+int tracer__count_alive(const struct tracer *t, struct tracer_alive *ret_alive)
+{
+	return walk__count(t->skel, ret_alive);
 }
 
 int tracer__count_waits(const struct tracer *t, size_t *ret_cnt)
@@ -584,10 +599,11 @@ void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx)
 	}
 }
 
-/* Has a twin on the same tracepoint, which makes up for its skipped runs: sf_state, sf_destroy and their _again. */
+/* Has a twin at the same place, which makes up for its skipped runs: sf_state, sf_destroy, sf_accept_fx and their _again. */
 static bool has_twin(const char *prog)
 {
-	return strncmp(prog, "sf_state", 8) == 0 || strncmp(prog, "sf_destroy", 10) == 0;
+	return strncmp(prog, "sf_state", 8) == 0 || strncmp(prog, "sf_destroy", 10) == 0 ||
+	       strcmp(prog, "sf_accept_fx") == 0 || strcmp(prog, "sf_accept_again") == 0;
 }
 
 /* Runs that the kernel skipped because the program was active on that CPU already. */

@@ -56,6 +56,20 @@ int tracer__fd(const struct tracer *t);
  */
 int tracer__walk(const struct tracer *t, tracer_record_fn fn, void *ctx);
 
+/*
+ * Holds the table against the kernel: a connection found dead by two sweeps is counted as missed and told, and no more alive. To be
+ * called every half minute or so. 0 or -errno.
+ */
+int tracer__sweep(struct tracer *t);
+
+/* What the tables hold now, of what passed the filter. */
+struct tracer_alive {
+	uint64_t conns; /* established and not over */
+	uint64_t time_waits;
+};
+/* 0 or -errno. */
+int tracer__count_alive(const struct tracer *t, struct tracer_alive *ret_alive);
+
 /* TIME_WAITs besides, of which no more is known than that they are: where sums are wanted and no records. 0 or -errno. */
 int tracer__count_waits(const struct tracer *t, size_t *ret_cnt);
 

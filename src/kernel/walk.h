@@ -4,6 +4,7 @@
 #define SYNFIN_KERNEL_WALK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernel/tracer.h"
 
@@ -13,5 +14,13 @@ struct synfin_bpf;
 int walk__table(const struct synfin_bpf *skel, tracer_record_fn fn, void *ctx);
 /* As tracer__count_waits(). */
 int walk__count_waits(const struct synfin_bpf *skel, size_t *ret_cnt);
+/* As tracer__count_alive(). */
+int walk__count(const struct synfin_bpf *skel, struct tracer_alive *ret_alive);
+
+/* Non-zero ends the walk, and is returned. */
+typedef int (*walk_key_fn)(void *ctx, uint64_t key);
+/* The addresses of all objects in the table; of all minisocks in `waits`. */
+int walk__keys(const struct synfin_bpf *skel, walk_key_fn fn, void *ctx);
+int walk__wait_keys(const struct synfin_bpf *skel, walk_key_fn fn, void *ctx);
 
 #endif

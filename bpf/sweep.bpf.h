@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Ghosts: connections in the table whose object is gone, because the kernel showed nobody its end. User space walks over the table
+ * (kernel/sweep.c) and has each held against the kernel's own object; who is found dead twice, in sweeps half a minute apart, is one. It is counted as missed and told
+ * with what is known. The place stays taken until the address is met again (conn_evict): nobody holds its lock, so nobody may remove it.
+ *
+ * The sweep and the eviction may meet. Who deletes the id from `suspects` counts it; the sweep puts it into `ghosts` first and takes it
+ * back if it was not the one.
+ */
+#ifndef SYNFIN_SWEEP_BPF_H
+#define SYNFIN_SWEEP_BPF_H
+
+static __always_inline bool is_minisock(const struct sf_conn *c)
+{
+	return c->flags & SF_F_SOCK_GONE || (c->flags & SF_F_TIME_WAIT && c->flags & SF_F_LATE);
+}
+
+/* A port of ours; where it stands depends on the kind of object. */
+static __always_inline __u16 local_port_of(const struct sf_conn *c, const struct sock_common *skc)
+{
+	if (c->state == TCP_NEW_SYN_RECV || is_minisock(c))
+		return KREAD(skc, skc_num);
+	return bpf_ntohs(KREAD((const struct inet_sock *)skc, inet_sport));
+}
+
+/* A state that the object of this connection may be in. One whose end was told waits for accept(), in CLOSE. */
+static __always_inline bool may_be_in(const struct sf_conn *c, __u8 state)
+{
+	if (c->state == TCP_NEW_SYN_RECV)
+		return state == TCP_NEW_SYN_RECV;
+	if (is_minisock(c))
+		return state == TCP_TIME_WAIT;
+	if (state == TCP_CLOSE)
+		return c->flags & (SF_F_END_TOLD | SF_F_ENDED);
+	return state != TCP_LISTEN && state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
+}
+
+/* The memory at this address is a sock of some kind for as long as we look (SLAB_TYPESAFE_BY_RCU), but perhaps another's. */
+static __always_inline bool is_carried_by(const struct sf_conn *c, const struct sock_common *skc)
+{
+	if (!may_be_in(c, KREAD(skc, skc_state)))
+		return false;
+	if (!c->lport || !c->rport ||
+	    c->flags & (SF_F_END_TOLD | SF_F_ENDED)) /* not known yet, or not any more */
+		return true;
+	return bpf_ntohs(KREAD(skc, skc_dport)) == c->rport && local_port_of(c, skc) == c->lport;
+}
+
+/* A copy, for its place may be another's any moment. */
+static __always_inline void tell_ghost(struct sf_conn *copy)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	lose(SF_LOST_MISSED);
+	count(SF_CNT_GHOSTS);
+	copy->flags |= SF_F_GAP;
+	if (copy->flags & (SF_F_PENDING | SF_F_END_TOLD) || !(copy->flags & SF_F_OPENED))
+		return;
+	if (copy->flags & SF_F_TIME_WAIT) {
+		count(SF_CNT_TW_GONE);
+		return;
+	}
+	if (!(copy->flags & SF_F_CLOSING))
+		__builtin_memset(&copy->closing, 0, sizeof(copy->closing));
+	count(SF_CNT_ENDED);
+	if (copy->role < __SF_ROLE_MAX && wants_close(copy, SF_OUT_NONE, now))
+		emit_ghost(copy, now);
+}
+
+__noinline int sweep_conn(__u64 key) /* not static: as tell() */
+{
+	const struct sf_conn *c = any_find(key);
+	struct sf_conn copy;
+	__u8 one = 1;
+	__u64 id;
+
+	if (!c)
+		return 0;
+	id = c->id;
+	if (is_carried_by(c, (const struct sock_common *)key)) {
+		bpf_map_delete_elem(&suspects, &id);
+		return 0;
+	}
+	if (!bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST))
+		return 0; /* for the first time */
+	if (bpf_map_lookup_elem(&ghosts, &id))
+		return 0;
+	__builtin_memcpy(&copy, c, sizeof(copy));
+	if (copy.id != id || bpf_map_update_elem(&ghosts, &id, &one, BPF_NOEXIST))
+		return 0;
+	if (bpf_map_delete_elem(&suspects, &id))
+		bpf_map_delete_elem(&ghosts, &id);
+	else
+		tell_ghost(&copy);
+	return 0;
+}
+
+/* A TIME_WAIT without a connection. Whoever deletes it from `waits` has it, so this one is removed too. */
+__noinline int sweep_wait(__u64 key)
+{
+	const struct inet_timewait_sock *tw = (const void *)key;
+	const struct sf_wait *w = wait_find(tw);
+	__u8 one = 1;
+	__u64 id;
+
+	if (!w)
+		return 0;
+	id = w->id;
+	if (KREAD(tw, __tw_common.skc_state) == TCP_TIME_WAIT && !is_dying(tw)) {
+		bpf_map_delete_elem(&suspects, &id);
+	} else if (bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST) &&
+		   !bpf_map_delete_elem(&suspects, &id) && wait_remove(tw)) {
+		lose(SF_LOST_MISSED);
+		count(SF_CNT_GHOSTS);
+		count(SF_CNT_TW_GONE);
+	}
+	return 0;
+}
+
+#endif
