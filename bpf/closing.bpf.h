@@ -56,9 +56,11 @@ __noinline int end_object(__u64 address, __u32 outcome, __u64 ts) /* not static:
 	const void *object = (const void *)address;
 	struct sf_conn *c = any_find(address);
 
-	if (!c || !conn_decide(object, c))
+	if (!c)
 		return 0;
 	settle_accept(object, c);
+	if (!conn_decide(object, c))
+		return 0;
 	if (c->flags & SF_F_PENDING)
 		park_close(object, c, outcome, ts);
 	else
@@ -322,9 +324,9 @@ static __always_inline const struct inet_timewait_sock *on_closed(struct sock *s
 		on_failed(sk, now);
 		return NULL;
 	}
+	settle_accept(sk, c);
 	if (!conn_decide(sk, c) || !begin_closing(sk, c))
 		return NULL;
-	settle_accept(sk, c);
 	c->error = KREAD(sk, sk_err);
 	last_ack = old == TCP_LAST_ACK && !(c->flags & SF_F_RST_IN) && all_acked(sk);
 	if (tw || (may_wait && !c->error && !(c->flags & (SF_F_RST_IN | SF_F_RST_OUT))))

@@ -195,8 +195,8 @@ static __always_inline void conn_move(const void *from, const void *to, struct s
 }
 
 /*
- * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided (SF_F_PENDING says which). What
- * accept() has decided was counted by it, if it saw that there was something to tell.
+ * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided (SF_F_PENDING says which). Whose
+ * `open` was parked is counted by who tells that (settle_accept() comes first).
  */
 static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 {
@@ -214,7 +214,7 @@ static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 	}
 	if (v == ACCEPT) {
 		c->flags &= ~SF_F_PENDING;
-		if (!(word & SF_ACC_SAW_OPEN))
+		if (!(c->flags & SF_F_OPENED))
 			count_tried(c);
 	}
 	return true;

@@ -245,11 +245,14 @@ SF_INLINE void sf_derive_states(struct sf_sink *sink, const struct sf_conn *c, c
 	if (c->flags & SF_F_GAP)
 		return;
 	sf_derive_state(sink, c, path, REC_ESTABLISHED, false);
+	if (path->rcvd_first) {
+		sf_derive_state(sink, c, path, REC_CLOSE_WAIT, false);
+		sf_derive_state(sink, c, path, REC_LAST_ACK, false);
+		return;
+	}
 	sf_derive_state(sink, c, path, REC_FIN_WAIT1, false);
 	sf_derive_state(sink, c, path, REC_FIN_WAIT2, end_is_bound && !path->fin_rcvd_ts);
 	sf_derive_state(sink, c, path, REC_CLOSING, false);
-	sf_derive_state(sink, c, path, REC_CLOSE_WAIT, false);
-	sf_derive_state(sink, c, path, REC_LAST_ACK, false);
 }
 
 /* With SF_OUT_NONE `ts` is when the socket went, not when the connection ended. */

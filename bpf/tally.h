@@ -11,7 +11,6 @@
 
 /* `n` may be 0. */
 int sf_add_count(__u64 set, __u32 slot, __u32 n);
-/* Slot SF_NO_SLOT: only whether its ends are in order is of interest. */
 int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum sf_certainty certainty);
 
 /* The set that a connection belongs to with these fields (bits 1 << enum by_field); `key` is zeroed. */
@@ -74,7 +73,8 @@ SF_INLINE __u32 sf_slot_of(const struct sf_sink *s, enum record_dur dur)
 SF_INLINE void sf_measured(struct sf_sink *s, enum record_dur dur, __u64 from, __u64 to,
 			   enum sf_certainty certainty)
 {
-	sf_add_duration(s->set, sf_slot_of(s, dur), from, to, certainty);
+	if (sf_slot_of(s, dur) != SF_NO_SLOT)
+		sf_add_duration(s->set, sf_slot_of(s, dur), from, to, certainty);
 }
 
 /* From one stage to the next, both not earlier than the first one known. */
