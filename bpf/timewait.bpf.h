@@ -169,13 +169,12 @@ static __always_inline void try_end_wait(const struct inet_timewait_sock *tw, co
 }
 
 /* The `close` of this minisock was told by us. */
-static __always_inline void told_wait(const struct inet_timewait_sock *tw, bool wants_gone)
+static __always_inline void told_wait(const struct inet_timewait_sock *tw)
 {
 	struct sf_wait *w = wait_find(tw);
 
 	if (!w)
 		return;
-	w->wants_gone = wants_gone;
 	__sync_fetch_and_add(&w->is_told, 1);
 	if (READ_ONCE(w->killed_ts))
 		try_end_wait(tw, w);
@@ -199,7 +198,6 @@ __noinline int minisock_fin(__u64 address) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
 	struct sf_conn *c;
-	bool wants_gone;
 	__u64 now;
 	int err;
 
@@ -219,10 +217,9 @@ __noinline int minisock_fin(__u64 address) /* not static: as tell() */
 				      .ack = KREAD(tw, __tw_common.skc_tw_snd_nxt),
 				      .known = SF_K_SEQ | SF_K_ACK});
 	begin_time_wait(tw, c, now);
-	wants_gone = !(c->flags & SF_F_NO_CLOSE);
 	if (waits_alone() && !err)
 		minisock_remove(tw);
-	told_wait(tw, wants_gone);
+	told_wait(tw);
 	return 0;
 }
 

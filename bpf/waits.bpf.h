@@ -45,13 +45,14 @@ static __always_inline bool wait_remove(const struct inet_timewait_sock *tw)
 static __noinline int wait_begin(const struct inet_timewait_sock *tw, const struct sf_conn *c,
 				 __u64 fin_rcvd_ts, bool is_told)
 {
-	struct sf_wait w = {.is_told = is_told, .wants_gone = 1};
+	struct sf_wait w = {.is_told = is_told};
 
 	if (!c)
 		return -ENOMEM;
+	w.wants_gone = is_told ? !(c->flags & SF_F_NO_CLOSE) : wants_close(c, SF_OUT_FIN, fin_rcvd_ts);
 	w.id = c->id;
 	w.since = fin_rcvd_ts > c->closing.fin_acked_ts ? fin_rcvd_ts : c->closing.fin_acked_ts;
-	if (waits_alone())
+	if (waits_alone() && w.wants_gone)
 		w.set = find_set(c);
 	return wait_insert(tw, &w);
 }
