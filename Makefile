@@ -125,6 +125,11 @@ $(O)/tests/load: tests/bench/load.c
 	@echo '  CC     $@'
 	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@ -pthread
 
+$(O)/tests/race: tests/exact/race.c
+	@mkdir -p $(@D)
+	@echo '  CC     $@'
+	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@ -pthread
+
 -include $(wildcard $(O)/tests/*.d)
 
 .PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy bench bench-scale run
@@ -134,7 +139,7 @@ sanitized:
 
 # What installs comes first and alone: with -j, too, and before make looks for what it installed.
 SUB := +$(Q)$(MAKE) --no-print-directory
-BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/prometheus/usr/bin/prometheus
+BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/tests/race $(O)/prometheus/usr/bin/prometheus
 
 test: ## install what the tests need, build, run unit and connection tests
 	$(SUB) deps-test
@@ -176,7 +181,7 @@ bench-scale: ## measure what does not grow: many connections, long runs, floods 
 	$(BENCH) tests/bench/scale.py --json $(O)/scale.json --static $(O)/static/synfin $(ARGS)
 
 # --- house-keeping ---
-C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c)
+C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c tests/exact/*.c)
 .PHONY: lint format check-headers check-layers install
 lint: check-headers check-layers $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
 	clang-format --dry-run -Werror $(C_FILES)

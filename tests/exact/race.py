@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The load (race.c) in a network namespace of its own, and what must be told of it."""
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/net"))
+
+from netns import Netns  # noqa: E402
+from process import wait_until  # noqa: E402
+
+PROGRAM = os.environ.get("RACE", str(ROOT / "build/tests/race"))
+PATIENCE = 60  # seconds until the kernel's timers have ended all connections
+PORTS = "1024 65535"
+
+
+class LoadFailed(Exception):
+    """The load was not what it was meant to be: that says nothing about synfin."""
+
+
+@dataclass
+class Truth:
+    """What there was, by the load's own counts and the kernel's."""
+    opens: Counter  # (role, outcome) -> connections; TCP Fast Open: outcome of a server is not known
+    accepted: int
+    estab_resets: int
+    fastopen: bool
+    alive: Counter  # state -> connections that `ss` shows at the end
+
+    @property
+    def begun(self):
+        return Counter({role: sum(n for (r, _), n in self.opens.items() if r == role) for role in ("client", "server")})
+
+    def __str__(self):
+        opens = ", ".join(f"{n} {role} {outcome}" for (role, outcome), n in sorted(self.opens.items()))
+        return f"{opens}; {self.accepted} accepted; {self.estab_resets} reset when established; " \
+               f"{self.alive.total()} alive"
+
+
+class Field:
+    """The namespace. TIME_WAITs give their ports to connect() again after a second, and none ends for want of room."""
+
+    def __init__(self, ports=PORTS):
+        self.netns = Netns()
+        for name, value in (("ip_local_port_range", ports), ("tcp_tw_reuse", 1), ("tcp_max_tw_buckets", 200_000),
+                            ("tcp_max_syn_backlog", 65535), ("tcp_fastopen", 0x207)):
+            self.netns.sysctl(f"ipv4/{name}", value)
+        self.netns.sysctl("core/somaxconn", 65535)
+
+    def alive(self):
+        """State -> number, of all connections but those in TIME_WAIT."""
+        ss = subprocess.run(["nsenter", f"--net={self.netns.path}", "--", "ss", "-Htan", "state", "all", "exclude",
+                             "time-wait", "exclude", "listening", "exclude", "closed"], stdout=subprocess.PIPE,
+                            check=True, text=True)
+        return Counter(line.split()[0] for line in ss.stdout.splitlines())
+
+    def run(self, words, seconds=None):
+        """Runs the load to its end; Truth."""
+        argv = ["nsenter", f"--net={self.netns.path}", "--", PROGRAM, *words]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise LoadFailed(done.stderr.strip() or f"{argv}: status {done.returncode}")
+        counts = json.loads(done.stdout)
+        check_load(counts)
+        wait_until(lambda: not self.alive(), PATIENCE, every=0.2)
+        return read_truth(counts, "--fastopen" in words, self.alive())
+
+    def delete(self):
+        self.netns.delete()
+
+
+def check_load(counts):
+    """Loopback loses nothing, so what a client has opened the server has accepted; and SYNs were answered."""
+    opened = counts["connected"] + counts["reset_early"]
+    if counts["failed"] or not opened == counts["ActiveOpens"] == counts["PassiveOpens"] == counts["accepted"]:
+        raise LoadFailed(f"the load failed in part: {counts}")
+
+
+def read_truth(counts, fastopen, alive):
+    opens = Counter({("client", "established"): counts["ActiveOpens"], ("client", "no_port"): counts["no_port"],
+                     ("server", "any" if fastopen else "established"): counts["PassiveOpens"]})
+    return Truth(+opens, counts["accepted"], counts["EstabResets"], fastopen, alive)
