@@ -28,10 +28,11 @@ SPLAT = re.compile(
 )
 
 
-def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=2048):
+def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=2048, icount=False):
     """Runs the command (a list) in a guest and returns its status, TIMED_OUT or DIED.
 
     The kernel is in the cache. `results` is emptied first. `stdout` and `stderr` are open files with descriptors.
+    With `icount`, which needs one CPU, the guest's clock counts instructions, one a nanosecond, and skips idle time.
     """
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
@@ -47,7 +48,7 @@ def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1,
         subprocess.Popen("cat", stdin=subprocess.PIPE, stdout=stderr) as err,
     ):
         pipes = (out.stdin.fileno(), err.stdin.fileno())
-        arguments = qemu_arguments(kernel, initrd, results, pipes, cpus, memory)
+        arguments = qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount)
         try:
             subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pipes, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -68,7 +69,9 @@ def guest_script(kernel, command, env):
     )
 
 
-def qemu_arguments(kernel, initrd, results, pipes, cpus, memory):
+def qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount):
+    append = KERNEL_OPTIONS + (" -- icount" if icount else "")  # what follows the dashes is for init
+
     def share(tag, path, *options):
         path = str(path).replace(",", ",,")  # a single one would begin an option
         common = f"local,id={tag},path={path},security_model=none,multidevs=remap"
@@ -83,7 +86,8 @@ def qemu_arguments(kernel, initrd, results, pipes, cpus, memory):
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
         *("-machine", "q35,accel=tcg,usb=off,sata=off,smbus=off,vmport=off,hpet=off", "-cpu", CPU),
         *("-smp", str(cpus), "-m", str(memory)),
-        *("-kernel", kernel.home / "image", "-initrd", initrd, "-append", KERNEL_OPTIONS),
+        *("-kernel", kernel.home / "image", "-initrd", initrd, "-append", append),
+        *(("-icount", "shift=0,sleep=off") if icount else ()),
         *("-serial", f"file:{results}/console.log"),
         *share("host", "/", "readonly=on"),
         *share("results", results),
