@@ -130,6 +130,19 @@ $(O)/tests/race: tests/exact/race.c
 	@echo '  CC     $@'
 	$(Q)$(CC) $(CFLAGS) $(WARN) $< -o $@ -pthread
 
+$(O)/tests/witness.bpf.o: tests/exact/witness.bpf.c | tools
+	@mkdir -p $(@D)
+	@echo '  BPF    $@'
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(O)/tests/witness.skel.h: $(O)/tests/witness.bpf.o
+	@echo '  SKEL   $@'
+	$(Q)$(BPFTOOL) gen skeleton $< name witness_bpf >$@
+
+$(O)/tests/witness: tests/exact/witness.c $(O)/tests/witness.skel.h
+	@echo '  CC     $@'
+	$(Q)$(CC) $(CFLAGS) -isystem $(O)/tests $(WARN) $< -o $@ $(LDFLAGS) -lbpf -lelf -lz
+
 -include $(wildcard $(O)/tests/*.d)
 
 .PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy bench bench-scale run
@@ -139,7 +152,7 @@ sanitized:
 
 # What installs comes first and alone: with -j, too, and before make looks for what it installed.
 SUB := +$(Q)$(MAKE) --no-print-directory
-BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/tests/race $(O)/prometheus/usr/bin/prometheus
+BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/tests/race $(O)/tests/witness $(O)/prometheus/usr/bin/prometheus
 
 test: ## install what the tests need, build, run unit and connection tests
 	$(SUB) deps-test

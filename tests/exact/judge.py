@@ -43,6 +43,6 @@ def compare(truth, told, roles=("client", "server"), hidden=0):
         complaints.append(f"alive at the end: {dict(told.alive)}, by ss {dict(truth.alive)}")
     if told.accepted > truth.accepted:
         complaints.append(f"{told.accepted - truth.accepted} too many accepted")
-    if told.estab_resets is not None and told.estab_resets > truth.estab_resets:
+    if told.estab_resets > truth.estab_resets:
         complaints.append(f"{told.estab_resets - truth.estab_resets} too many resets of what was established")
     return complaints

@@ -2,6 +2,7 @@
 """The load (race.c) in a network namespace of its own, and what must be told of it."""
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -32,10 +33,6 @@ class Truth:
     fastopen: bool
     alive: Counter  # state -> connections that `ss` shows at the end
 
-    @property
-    def begun(self):
-        return Counter({role: sum(n for (r, _), n in self.opens.items() if r == role) for role in ("client", "server")})
-
     def __str__(self):
         opens = ", ".join(f"{n} {role} {outcome}" for (role, outcome), n in sorted(self.opens.items()))
         return f"{opens}; {self.accepted} accepted; {self.estab_resets} reset when established; " \
@@ -45,10 +42,10 @@ class Truth:
 class Field:
     """The namespace. TIME_WAITs give their ports to connect() again after a second, and none ends for want of room."""
 
-    def __init__(self, ports=PORTS):
+    def __init__(self):
         self.netns = Netns()
-        for name, value in (("ip_local_port_range", ports), ("tcp_tw_reuse", 1), ("tcp_max_tw_buckets", 200_000),
-                            ("tcp_max_syn_backlog", 65535), ("tcp_fastopen", 0x207)):
+        for name, value in (("tcp_tw_reuse", 1), ("tcp_max_tw_buckets", 200_000), ("tcp_max_syn_backlog", 65535),
+                            ("tcp_fastopen", 0x207)):
             self.netns.sysctl(f"ipv4/{name}", value)
         self.netns.sysctl("core/somaxconn", 65535)
 
@@ -59,23 +56,32 @@ class Field:
                             check=True, text=True)
         return Counter(line.split()[0] for line in ss.stdout.splitlines())
 
-    def run(self, words, seconds=None):
-        """Runs the load to its end; Truth."""
-        argv = ["nsenter", f"--net={self.netns.path}", "--", PROGRAM, *words]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise LoadFailed(done.stderr.strip() or f"{argv}: status {done.returncode}")
-        counts = json.loads(done.stdout)
+    def prepare(self, words, ports=PORTS):
+        """A process that becomes the load at a line on stdin. `words` as for a shell, `ports`: first and last of the clients'."""
+        self.netns.sysctl("ipv4/ip_local_port_range", ports)
+        argv = ["nsenter", f"--net={self.netns.path}", "--", "sh", "-c", 'read -r line && exec "$@"', "sh", PROGRAM]
+        return subprocess.Popen(argv + shlex.split(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def finish(self, load):
+        """Runs it to its end and waits for that of its connections. Truth."""
+        out, err = load.communicate("go\n")
+        if load.returncode:
+            raise LoadFailed(err.strip() or f"{load.args}: status {load.returncode}")
+        counts = json.loads(out)
         check_load(counts)
         wait_until(lambda: not self.alive(), PATIENCE, every=0.2)
-        return read_truth(counts, "--fastopen" in words, self.alive())
+        return read_truth(counts, "--fastopen" in load.args, self.alive())
+
+    def run(self, words, ports=PORTS):
+        return self.finish(self.prepare(words, ports))
 
     def delete(self):
         self.netns.delete()
 
 
 def check_load(counts):
-    """Loopback loses nothing, so what a client has opened the server has accepted; and SYNs were answered."""
+    """Loopback loses nothing, so what a client has opened the server has accepted."""
     opened = counts["connected"] + counts["reset_early"]
     if counts["failed"] or not opened == counts["ActiveOpens"] == counts["PassiveOpens"] == counts["accepted"]:
         raise LoadFailed(f"the load failed in part: {counts}")

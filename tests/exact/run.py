@@ -8,30 +8,27 @@ they disagree, 2 when the load itself failed. In a guest:
         --cmd "hist --tier=full" --load "csrRbn 2 2 2500 200000"
 """
 import argparse
+import contextlib
 import os
-import shlex
 import sys
 import time
 
 from race import PORTS, Field, LoadFailed
-from told import Watch
+from told import watch
 from judge import compare
 
 import settings
 
 
 def run_once(args):
-    field = Field(args.ports)
-    try:
-        watch = Watch(args.cmd, field.netns, args.synfin)
-        try:
-            truth = field.run(shlex.split(args.load))
-            time.sleep(args.settle)
-            told = watch.stop()
-        finally:
-            watch.kill()
-    finally:
-        field.delete()
+    with contextlib.ExitStack() as stack:
+        field = Field()
+        stack.callback(field.delete)
+        one = watch(args.cmd, field.netns, args.synfin)
+        stack.callback(one.kill)
+        truth = field.run(args.load, args.ports)
+        time.sleep(args.settle)
+        told = one.stop()
     print(f"TRUTH {truth}\nTOLD  {told}")
     complaints = compare(truth, told, args.roles.split(","), args.hidden)
     for line in complaints:

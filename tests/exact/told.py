@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""synfin beside the load, by whichever command, and what it tells: `hist`, `export` and `trace` in the same words."""
+"""synfin beside the load, and what it tells: `hist`, `export` and `trace` in the same words."""
 import http.client
 import json
 import re
 import shlex
 import signal
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 import race  # noqa: F401  (finds tests/net)
 import settings
 from exporter import Samples, parse
-from process import Process
+from process import Process, wait_until
 
 SUMMARY = re.compile(r"(\d+) closed, (\d+) alive; lost: (\d+) dropped, (\d+) missed, (\d+) evicted")
 LOST = ("dropped", "missed", "evicted")
+INTERVAL_S = 0.3
+
+
+def minus(one, other):
+    """The difference of two Counters, also where it is negative; what is 0 is left out."""
+    difference = Counter(one)
+    difference.subtract(other)
+    return Counter({key: count for key, count in difference.items() if count})
 
 
 @dataclass
@@ -22,11 +31,16 @@ class Told:
     opens: Counter = field(default_factory=Counter)  # (role, outcome) -> connections
     closed: int = 0
     accepted: int = 0  # whose wait is known
-    estab_resets: int = None  # None: not told
+    estab_resets: int = 0  # `trace` alone tells them
     alive: Counter = field(default_factory=Counter)  # state -> connections, those in TIME_WAIT left out
     lost: Counter = field(default_factory=Counter)
-    faults: list = field(default_factory=list)  # what the records say against each other
     by: Counter = field(default_factory=Counter)  # with --by: key -> opens
+    faults: list = field(default_factory=list)  # what the records say against each other
+
+    def since(self, before):
+        return Told(minus(self.opens, before.opens), self.closed - before.closed, self.accepted - before.accepted,
+                    self.estab_resets - before.estab_resets, minus(self.alive, before.alive),
+                    minus(self.lost, before.lost), minus(self.by, before.by), self.faults[len(before.faults):])
 
     def __str__(self):
         opens = ", ".join(f"{n} {role} {outcome}" for (role, outcome), n in sorted(self.opens.items()))
@@ -39,122 +53,176 @@ def without_time_wait(alive):
     return Counter({state: count for state, count in alive.items() if state != "time_wait" and count})
 
 
-# --- hist ---------------------------------------------------------------------------------------------------
-
-def read_hist(intervals):
-    told = Told()
-    for interval in intervals:
-        for counter in interval["counters"]:
-            if counter["metric"] == "opens":
-                told.opens[counter["labels"]["role"], counter["labels"]["outcome"]] += counter["count"]
-                told.by[counter["key"]] += counter["count"]
-            elif counter["metric"] == "closes":
-                told.closed += counter["count"]
-        told.accepted += sum(h["count"] for h in interval["histograms"] if h["metric"] == "accept_wait")
-        told.lost.update({name: interval["lost"][name] for name in LOST})
-        told.alive = without_time_wait(interval["alive"])
-    return told
-
-
-# --- export -------------------------------------------------------------------------------------------------
-
-def read_samples(samples):
-    told = Told()
-    for (name, labels), value in samples.items():
-        labels = dict(labels)
-        if name == "synfin_opens_total":
-            told.opens[labels["role"], labels["outcome"]] += int(value)
-            told.by[" ".join(f"{k}={v}" for k, v in sorted(labels.items()) if k not in ("role", "outcome"))] += int(value)
-        elif name == "synfin_connections":
-            told.alive[labels["state"]] += int(value)
-        elif name == "synfin_lost_total" and labels["class"] in LOST:
-            told.lost[labels["class"]] += int(value)
-    told.closed = int(samples.sum("synfin_closes_total"))
-    told.accepted = int(samples.sum("synfin_accept_wait_seconds_count"))
-    told.alive = without_time_wait(told.alive)
-    return told
-
-
-def scrape(stderr):
-    host, port = re.findall(r"serving http://(.+):(\d+)/metrics", stderr)[-1]
-    connection = http.client.HTTPConnection(host, int(port), timeout=settings.PATIENCE)
-    try:
-        connection.request("GET", "/metrics")
-        return Samples(parse(connection.getresponse().read().decode()))
-    finally:
-        connection.close()
-
-
-# --- trace --------------------------------------------------------------------------------------------------
-
-def is_estab_reset(close):
-    """What the kernel counts as EstabResets: from ESTABLISHED or CLOSE_WAIT to CLOSE."""
-    return close["outcome"] not in ("fin", None) and close["states"]["fin_wait1_ns"] is None \
-        and close["states"]["last_ack_ns"] is None
-
-
-def find_faults(records):
-    """Each connection has one open, at most one accept and one close, all of the same ends."""
-    kinds, ends = Counter(), {}
-    for record in records:
-        if record["type"] in ("open", "accept", "close", "gone"):
-            kinds[record["id"], record["type"]] += 1
-            end = tuple(record[name] for name in ("laddr", "lport", "raddr", "rport"))
-            if ends.setdefault(record["id"], end) != end:
-                yield f"{record['id']}: {record['type']} of {end}, after records of {ends[record['id']]}"
-    for (conn, kind), count in kinds.items():
-        if count > 1:
-            yield f"{conn}: {count} records {kind}"
-    for conn in ends:
-        if not kinds[conn, "open"]:
-            yield f"{conn}: no open, but {', '.join(kind for one, kind in kinds if one == conn)}"
-
-
-def read_trace(records, stderr):
-    told = Told(estab_resets=0)
-    for record in records:
-        if record["type"] == "open":
-            told.opens[record["role"], record["outcome"]] += 1
-        elif record["type"] == "accept":
-            told.accepted += 1
-        elif record["type"] == "close":
-            told.closed += 1
-            told.estab_resets += is_estab_reset(record)
-        elif record["type"] == "lost":
-            told.lost.update({name: record[name] for name in LOST})
-    found = SUMMARY.search(stderr)
-    closed, alive, *lost = map(int, found.groups())
-    told.alive = Counter({"any": alive} if alive else {})
-    told.faults = list(find_faults(records))
-    if closed != told.closed:
-        told.faults.append(f"the summary has {closed} closed, the records {told.closed}")
-    if lost != [told.lost[name] for name in LOST]:
-        told.faults.append(f"the summary has {lost} lost, the records {dict(told.lost)}")
-    return told
-
-
-# --- the program --------------------------------------------------------------------------------------------
-
 class Watch:
-    """synfin, ready, on one namespace; `command` as for a shell, without --json and --netns."""
+    """
+    synfin, ready, on one namespace. `command` is as for a shell, without what is added here. told() is all there was
+    since the start, stop() likewise.
+    """
 
     def __init__(self, command, netns, synfin=settings.SYNFIN):
-        self.command, *options = shlex.split(command)
-        argv = [synfin, self.command, *options, "--netns", netns.path]
-        argv += ["--listen", "127.0.0.1:0"] if self.command == "export" else ["--json"]
-        self.process = Process(argv)
+        name, *options = shlex.split(command)
+        self.process = Process([synfin, name, *options, "--netns", netns.path, *self.OPTIONS])
         self.process.wait_for("synfin: ready")
-        if self.command == "export":
-            self.process.wait_for("/metrics\n")
 
     def stop(self):
-        samples = scrape(self.process.stderr) if self.command == "export" else None
         status = self.process.stop(signal.SIGINT)
         assert status == 0, (status, self.process.stderr)
-        if samples is not None:
-            return read_samples(samples)
-        lines = [json.loads(line) for line in self.process.stdout.splitlines()]
-        return read_hist(lines) if self.command == "hist" else read_trace(lines, self.process.stderr)
 
     def kill(self):
         self.process.kill()
+
+    def summary(self):
+        """What it says at its end: (closed, alive, what was lost)."""
+        closed, alive, *lost = map(int, SUMMARY.search(self.process.stderr).groups())
+        return closed, alive, +Counter(dict(zip(LOST, lost)))
+
+    def check_summary(self, told):
+        closed, alive, lost = self.summary()
+        if (closed, alive, lost) != (told.closed, told.alive.total(), +told.lost):
+            told.faults.append(f"the summary has {closed} closed, {alive} alive, {dict(lost)} lost")
+
+
+class HistWatch(Watch):
+    OPTIONS = ["--json", "--interval", f"{INTERVAL_S}s"]
+
+    def told(self):
+        """With the first interval that has begun after now."""
+        now = time.monotonic_ns()
+        done = wait_until(lambda: self._begin_of_last() > now)
+        assert done, f"no interval is told any more: {self.process.stderr}"
+        return self._read()
+
+    def stop(self):
+        super().stop()
+        told = self._read()
+        self.check_summary(told)
+        return told
+
+    def _begin_of_last(self):
+        lines = self.process.json_lines()
+        return lines[-1]["mono_ns"] - lines[-1]["interval_ns"] if lines else 0
+
+    def _read(self):
+        told = Told()
+        for interval in self.process.json_lines():
+            for counter in interval["counters"]:
+                if counter["metric"] == "opens":
+                    told.opens[counter["labels"]["role"], counter["labels"]["outcome"]] += counter["count"]
+                    told.by[counter["key"]] += counter["count"]
+                elif counter["metric"] == "closes":
+                    told.closed += counter["count"]
+            told.accepted += sum(h["count"] for h in interval["histograms"] if h["metric"] == "accept_wait")
+            told.lost.update({name: interval["lost"][name] for name in LOST})
+            told.alive = without_time_wait(interval["alive"])
+        return told
+
+
+class ExportWatch(Watch):
+    OPTIONS = ["--listen", "127.0.0.1:0"]
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.process.wait_for("/metrics\n")
+
+    def told(self):
+        told, samples = Told(), self._scrape()
+        for (name, labels), value in samples.items():
+            labels, count = dict(labels), int(value)
+            if name == "synfin_opens_total":
+                told.opens[labels.pop("role"), labels.pop("outcome")] += count
+                told.by[" ".join(f"{name}={value}" for name, value in labels.items())] += count
+            elif name == "synfin_connections":
+                told.alive[labels["state"]] += count
+            elif name == "synfin_lost_total" and labels["class"] in LOST:
+                told.lost[labels["class"]] += count
+        told.closed = int(samples.sum("synfin_closes_total"))
+        told.accepted = int(samples.sum("synfin_accept_wait_seconds_count"))
+        told.alive = without_time_wait(told.alive)
+        return told
+
+    def stop(self):
+        told = self.told()
+        super().stop()
+        self.check_summary(told)
+        return told
+
+    def _scrape(self):
+        host, port = re.findall(r"serving http://(.+):(\d+)/metrics", self.process.stderr)[-1]
+        connection = http.client.HTTPConnection(host, int(port), timeout=settings.PATIENCE)
+        try:
+            connection.request("GET", "/metrics")
+            return Samples(parse(connection.getresponse().read().decode()))
+        finally:
+            connection.close()
+
+
+def is_estab_reset(close):
+    """What the kernel counts as EstabResets: from ESTABLISHED or CLOSE_WAIT to CLOSE."""
+    states = close["states"]
+    return close["outcome"] not in ("fin", None) and states["fin_wait1_ns"] is None and states["last_ack_ns"] is None
+
+
+class TraceWatch(Watch):
+    OPTIONS = ["--json"]
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.seen = 0  # characters of its output
+        self.sum = Told()
+        self.kinds, self.ends = Counter(), {}
+
+    def told(self):
+        """The records that are there once none has come for a while."""
+        length = -1
+        while length != len(self.process.stdout):
+            length = len(self.process.stdout)
+            time.sleep(INTERVAL_S)
+        return self._read()
+
+    def stop(self):
+        super().stop()
+        told = self._read()
+        self.check_summary(told)
+        return told
+
+    def _read(self):
+        text = self.process.stdout
+        complete = text[self.seen:text.rfind("\n") + 1]
+        self.seen += len(complete)
+        for record in map(json.loads, complete.splitlines()):
+            self._add(record)
+        established = sum(n for (_, outcome), n in self.sum.opens.items() if outcome == "established")
+        self.sum.alive = Counter({"any": established - self.sum.closed})
+        return self.sum.since(Told())  # a copy
+
+    def _add(self, record):
+        told, kind = self.sum, record["type"]
+        if kind == "lost":
+            told.lost.update({name: record[name] for name in LOST})
+        elif kind == "open":
+            told.opens[record["role"], record["outcome"]] += 1
+        elif kind == "accept":
+            told.accepted += 1
+        elif kind == "close":
+            told.closed += 1
+            told.estab_resets += is_estab_reset(record)
+        if kind in ("open", "accept", "close", "gone"):
+            told.faults += self._find_faults(record, kind)
+
+    def _find_faults(self, record, kind):
+        """Each connection has one open, at most one accept, close and gone, all of the same ends."""
+        conn, ends = record["id"], tuple(record[name] for name in ("laddr", "lport", "raddr", "rport"))
+        self.kinds[conn, kind] += 1
+        if self.kinds[conn, kind] > 1:
+            yield f"{conn}: {self.kinds[conn, kind]} records {kind}"
+        if not self.kinds[conn, "open"]:
+            yield f"{conn}: {kind} without open"
+        if self.ends.setdefault(conn, ends) != ends:
+            yield f"{conn}: {kind} of {ends}, but before of {self.ends[conn]}"
+
+
+WATCHES = {"hist": HistWatch, "export": ExportWatch, "trace": TraceWatch}
+
+
+def watch(command, netns, synfin=settings.SYNFIN):
+    return WATCHES[command.split()[0]](command, netns, synfin)

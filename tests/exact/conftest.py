@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the exact tests. A test is once for each tier: with SYNFIN_TIER that one, else all that this kernel has."""
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import race  # noqa: E402  (finds tests/net)
+import settings  # noqa: E402
+from told import watch  # noqa: E402
+import witness  # noqa: E402
+
+TIERS = ("tracepoint", "kprobe", "full")
+
+
+@functools.cache
+def tiers():
+    if settings.TIER:
+        return [settings.TIER]
+    if settings.VM:  # tests/vm/expected.conf says what a kernel must have, and there are all
+        return TIERS
+    return [tier for tier in TIERS
+            if subprocess.run([settings.SYNFIN, "check", f"--tier={tier}"], capture_output=True).returncode == 0]
+
+
+def pytest_generate_tests(metafunc):
+    """Once for each tier, and for each command that watches all loads."""
+    if "watched" in metafunc.fixturenames:
+        commands = [f"{command} --tier={tier}" for tier in tiers() for command in metafunc.module.COMMANDS]
+        ids = [command.replace(" --tier=", "-") for command in commands]
+        metafunc.parametrize("watched", commands, ids=ids, indirect=True, scope="module")
+    elif "tier" in metafunc.fixturenames:
+        metafunc.parametrize("tier", tiers())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Those of one synfin stand together, in their order: it is started once."""
+    def watched_of(item):
+        return item.callspec.params.get("watched", "~") if item.path.parent == HERE else ""
+    items.sort(key=watched_of)
+
+
+def pytest_report_header():
+    return f"kernel {os.uname().release}, {os.cpu_count()} CPUs, tiers {' '.join(tiers())}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def needs():
+    if os.geteuid():
+        pytest.exit("the exact tests need root", returncode=2)
+    for path in (settings.SYNFIN, race.PROGRAM, *(() if settings.VM else (witness.PROGRAM,))):
+        if not os.access(path, os.X_OK):
+            pytest.exit(f"{path} is missing: run make first", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def field():
+    """The namespace that all loads run in."""
+    one = race.Field()
+    yield one
+    one.delete()
+
+
+@pytest.fixture(scope="session", name="witness")
+def call_witness():
+    """Who says what the kernel has hidden from BPF; in a guest it hides nothing."""
+    if settings.VM:
+        yield witness.Blind()
+        return
+    one = witness.Witness()
+    one.start()
+    yield one
+    one.end()
+
+
+@pytest.fixture(scope="module")
+def watched(request, field):
+    """synfin by one command, ready, for all loads."""
+    one = watch(request.param, field.netns)
+    yield one
+    one.kill()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+How many changes of state the kernel has hidden from BPF: ftrace counts them, and so does a BPF program that does nothing
+else (witness.bpf.c). On some hosts no program is run while a softirq is served in the context of the host's own agent
+(docs/INTERNALS.md); what synfin cannot have seen there nobody can ask of it, but nothing more.
+"""
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from race import ROOT
+
+PROGRAM = os.environ.get("WITNESS", str(ROOT / "build/tests/witness"))
+PORTS = 4  # that a load listens on at most, one after the other
+BUFFER_KB = 16384  # for each CPU: 200,000 events
+
+
+class Blind:
+    """In its place where the kernel hides nothing."""
+    port, hidden, details = 900, 0, ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+class Ftrace:
+    """A buffer of its own for the changes of state of these ports."""
+
+    def __init__(self, first, last):
+        self.mounted = None
+        self.home = Path(self._find_tracefs()) / f"instances/exact-{os.getpid()}"
+        self.home.mkdir()
+        event = self.home / "events/sock/inet_sock_set_state"
+        self._write("buffer_size_kb", BUFFER_KB)
+        (event / "filter").write_text(f"(sport >= {first} && sport <= {last}) || (dport >= {first} && dport <= {last})")
+        (event / "enable").write_text("1")
+
+    def _find_tracefs(self):
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            if line.split()[2] == "tracefs":
+                return line.split()[1]
+        self.mounted = tempfile.mkdtemp(prefix="exact-")
+        subprocess.run(["mount", "-t", "tracefs", "nodev", self.mounted], check=True)
+        return self.mounted
+
+    def _write(self, name, value):
+        (self.home / name).write_text(str(value))
+
+    def clear(self):
+        self._write("trace", "")
+
+    def total(self):
+        found = Counter()
+        for stats in self.home.glob("per_cpu/cpu*/stats"):
+            found.update({name: int(n) for name, n in re.findall(r"^([\w ]+): (\d+)$", stats.read_text(), re.M)})
+        assert not found["overrun"] and not found["dropped events"], f"ftrace's buffer is too small: {found}"
+        return found["entries"]
+
+    def tasks(self):
+        found = re.findall(r"^ *(.+)-(\d+) +\[\d+\]", (self.home / "trace").read_text(errors="replace"), re.M)
+        return Counter((comm.strip(), int(tid)) for comm, tid in found)
+
+    def end(self):
+        self.home.rmdir()
+        if self.mounted:
+            subprocess.run(["umount", self.mounted], check=True)
+            os.rmdir(self.mounted)
+
+
+class Witness:
+    """`with witness:` around a load on `port`; then `hidden`, and in `details` whose they were."""
+
+    def __init__(self):
+        self.port = 100 + PORTS * (os.getpid() % 200)  # nobody else's on this host, as far as possible
+        self.hidden, self.details = 0, ""
+        self.first, self.last = self.port, self.port + PORTS - 1
+
+    def start(self):
+        self.ftrace = Ftrace(self.first, self.last)
+        self.program = subprocess.Popen([PROGRAM, str(self.first), str(self.last)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self._ask()
+        return self
+
+    def end(self):
+        self.ftrace.end()
+        self.program.communicate()
+
+    def _ask(self):
+        self.program.stdin.write("\n")
+        self.program.stdin.flush()
+        return json.loads(self.program.stdout.readline())
+
+    def __enter__(self):
+        self.before = self._ask()
+        self.ftrace.clear()
+        return self
+
+    def __exit__(self, *_):
+        after = self._ask()
+        shown = after["total"] - self.before["total"]
+        missed = after["missed"] - self.before["missed"]
+        self.hidden = self.ftrace.total() - shown - missed
+        self.details = self._find_tasks(after) if self.hidden else ""
+
+    def _find_tasks(self, after):
+        shown = {int(tid): n - self.before["tasks"].get(tid, 0) for tid, n in after["tasks"].items()}
+        return "; ".join(f"{comm} ({tid}): {shown.get(tid, 0)} of {n} were shown"
+                         for (comm, tid), n in self.ftrace.tasks().items() if shown.get(tid, 0) != n)
