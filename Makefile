@@ -145,7 +145,7 @@ $(O)/tests/witness: tests/exact/witness.c $(O)/tests/witness.skel.h
 
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-vm test-all accuracy bench bench-scale run
+.PHONY: unit sanitized test test-unit test-net test-exact test-vm test-all accuracy bench bench-scale run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
@@ -154,12 +154,14 @@ sanitized:
 SUB := +$(Q)$(MAKE) --no-print-directory
 BUILT_FOR_NET := all $(O)/tests/peer $(O)/tests/load $(O)/tests/race $(O)/tests/witness $(O)/prometheus/usr/bin/prometheus
 
-test: ## install what the tests need, build, run unit and connection tests
+test: ## install what the tests need, build, run unit, connection and exact tests
 	$(SUB) deps-test
 	$(SUB) $(BUILT_FOR_NET) unit sanitized
-	$(Q)$(PYTHON) tests/run.py --build $(O) unit net
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact
 test-unit: unit sanitized ## only the unit tests, plain and with ASan and UBSan
 	$(Q)$(PYTHON) tests/run.py --build $(O) unit
+test-exact: $(BUILT_FOR_NET) ## only the exact tests, on the running kernel
+	$(Q)$(PYTHON) tests/run.py --build $(O) exact
 test-net: $(BUILT_FOR_NET) ## only the connection tests, on the running kernel
 	$(Q)$(PYTHON) tests/run.py --build $(O) net
 test-vm: ## the connection tests on other kernels, in QEMU, once per tier
@@ -170,7 +172,7 @@ test-all: ## all of these
 	$(SUB) deps-test
 	$(SUB) deps-vm
 	$(SUB) $(BUILT_FOR_NET) static unit sanitized
-	$(Q)$(PYTHON) tests/run.py --build $(O) unit net vm
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact vm
 
 # The whole path of a file, as one word of the shell's, whatever the directory is called.
 path = '$(subst ','\'',$(abspath $(1)))'

@@ -40,7 +40,7 @@ def compare(truth, told, roles=("client", "server"), hidden=0):
     if lost and not hidden:
         complaints.append(f"{lost} lost, though the kernel has hidden nothing: {dict(+told.lost)}")
     if told.alive.total() != truth.alive.total():
-        complaints.append(f"alive at the end: {dict(told.alive)}, by ss {dict(truth.alive)}")
+        complaints.append(f"alive at the end: {dict(told.alive)}, in the kernel {dict(truth.alive)}")
     if told.accepted > truth.accepted:
         complaints.append(f"{told.accepted - truth.accepted} too many accepted")
     if told.estab_resets > truth.estab_resets:

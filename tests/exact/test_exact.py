@@ -46,7 +46,17 @@ LOADS = {
     "reuseport": load("csrRbn", servers=4, options="--reuseport --listeners 4"),
     "few-ports": load("srRn", options="--sources 0", ports=FEW_PORTS),
 }
-COMMANDS = ["hist", "trace"] if settings.VM else ["hist", "trace", "export"]
+
+
+def commands_on(tier):
+    """
+    What watches all loads. In a guest it takes longer to start synfin than to make a thousand connections, and by a clock that
+    jumps whenever the guest is idle a program that wakes up every interval does nothing else.
+    """
+    if not settings.VM:
+        return ["hist", "trace", "export"]
+    return ["trace", "export"] if os.cpu_count() > 1 or tier == "full" else ["trace"]
+
 
 
 @dataclass(frozen=True)

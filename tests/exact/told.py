@@ -2,6 +2,7 @@
 """synfin beside the load, and what it tells: `hist`, `export` and `trace` in the same words."""
 import http.client
 import json
+import os
 import re
 import shlex
 import signal
@@ -61,6 +62,7 @@ class Watch:
 
     def __init__(self, command, netns, synfin=settings.SYNFIN):
         name, *options = shlex.split(command)
+        self.read = 0  # bytes of its output
         self.process = Process([synfin, name, *options, "--netns", netns.path, *self.OPTIONS])
         self.process.wait_for("synfin: ready")
 
@@ -70,6 +72,17 @@ class Watch:
 
     def kill(self):
         self.process.kill()
+
+    def written(self):
+        """Bytes of its output so far."""
+        return os.fstat(self.process.out.fileno()).st_size
+
+    def new_lines(self):
+        """What it has written since the last time, parsed."""
+        data = os.pread(self.process.out.fileno(), self.written() - self.read, self.read)
+        complete = data[:data.rfind(b"\n") + 1]
+        self.read += len(complete)
+        return map(json.loads, complete.splitlines())
 
     def summary(self):
         """What it says at its end: (closed, alive, what was lost)."""
@@ -85,36 +98,41 @@ class Watch:
 class HistWatch(Watch):
     OPTIONS = ["--json", "--interval", f"{INTERVAL_S}s"]
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.sum = Told()
+        self.last_begin_ns = 0  # of its last interval
+
     def told(self):
         """With the first interval that has begun after now."""
         now = time.monotonic_ns()
-        done = wait_until(lambda: self._begin_of_last() > now)
+        done = wait_until(lambda: self._read().last_begin_ns > now)
         assert done, f"no interval is told any more: {self.process.stderr}"
-        return self._read()
+        return self.sum.since(Told())  # a copy
 
     def stop(self):
         super().stop()
-        told = self._read()
+        told = self._read().sum
         self.check_summary(told)
         return told
 
-    def _begin_of_last(self):
-        lines = self.process.json_lines()
-        return lines[-1]["mono_ns"] - lines[-1]["interval_ns"] if lines else 0
-
     def _read(self):
-        told = Told()
-        for interval in self.process.json_lines():
-            for counter in interval["counters"]:
-                if counter["metric"] == "opens":
-                    told.opens[counter["labels"]["role"], counter["labels"]["outcome"]] += counter["count"]
-                    told.by[counter["key"]] += counter["count"]
-                elif counter["metric"] == "closes":
-                    told.closed += counter["count"]
-            told.accepted += sum(h["count"] for h in interval["histograms"] if h["metric"] == "accept_wait")
-            told.lost.update({name: interval["lost"][name] for name in LOST})
-            told.alive = without_time_wait(interval["alive"])
-        return told
+        for interval in self.new_lines():
+            self._add(interval)
+            self.last_begin_ns = interval["mono_ns"] - interval["interval_ns"]
+        return self
+
+    def _add(self, interval):
+        told = self.sum
+        for counter in interval["counters"]:
+            if counter["metric"] == "opens":
+                told.opens[counter["labels"]["role"], counter["labels"]["outcome"]] += counter["count"]
+                told.by[counter["key"]] += counter["count"]
+            elif counter["metric"] == "closes":
+                told.closed += counter["count"]
+        told.accepted += sum(h["count"] for h in interval["histograms"] if h["metric"] == "accept_wait")
+        told.lost.update({name: interval["lost"][name] for name in LOST})
+        told.alive = without_time_wait(interval["alive"])
 
 
 class ExportWatch(Watch):
@@ -167,15 +185,14 @@ class TraceWatch(Watch):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.seen = 0  # characters of its output
         self.sum = Told()
         self.kinds, self.ends = Counter(), {}
 
     def told(self):
         """The records that are there once none has come for a while."""
         length = -1
-        while length != len(self.process.stdout):
-            length = len(self.process.stdout)
+        while length != self.written():
+            length = self.written()
             time.sleep(INTERVAL_S)
         return self._read()
 
@@ -186,10 +203,7 @@ class TraceWatch(Watch):
         return told
 
     def _read(self):
-        text = self.process.stdout
-        complete = text[self.seen:text.rfind("\n") + 1]
-        self.seen += len(complete)
-        for record in map(json.loads, complete.splitlines()):
+        for record in self.new_lines():
             self._add(record)
         established = sum(n for (_, outcome), n in self.sum.opens.items() if outcome == "established")
         self.sum.alive = Counter({"any": established - self.sum.closed})
@@ -210,12 +224,15 @@ class TraceWatch(Watch):
             told.faults += self._find_faults(record, kind)
 
     def _find_faults(self, record, kind):
-        """Each connection has one open, at most one accept, close and gone, all of the same ends."""
+        """
+        Each connection has one open, at most one accept, close and gone, all of the same ends. Only a TIME_WAIT can be older
+        than synfin: the last load's.
+        """
         conn, ends = record["id"], tuple(record[name] for name in ("laddr", "lport", "raddr", "rport"))
         self.kinds[conn, kind] += 1
         if self.kinds[conn, kind] > 1:
             yield f"{conn}: {self.kinds[conn, kind]} records {kind}"
-        if not self.kinds[conn, "open"]:
+        if not self.kinds[conn, "open"] and not (kind == "gone" and "late" in record["flags"]):
             yield f"{conn}: {kind} without open"
         if self.ends.setdefault(conn, ends) != ends:
             yield f"{conn}: {kind} of {ends}, but before of {self.ends[conn]}"
