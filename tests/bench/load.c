@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The loads that `make bench` measures under: `load churn`, `load talk`, `load crowd`, `load flood`. All of them
- * stay on the loopback of the network namespace they are started in and are bounded in time and number. Each
- * prints one JSON line with what it did by its own count and clock. Exit: 0 done, 1 failed, 2 usage.
+ * The loads that `make bench` and `make bench-insn` measure under. All of them stay on the loopback of the network
+ * namespace they are started in and are bounded in time and number. Each prints one JSON line with what it did by
+ * its own count and clock. Exit: 0 done, 1 failed, 2 usage.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -34,11 +36,17 @@ static const char usage_text[] =
 	"processor\n"
 	"       load crowd [options]   --count idle connections, held until stdin ends\n"
 	"       load flood [options]   SYNs of spoofed sources (198.18.0.0/15) to a listener\n"
+	"       load client|server|reset|refused|request|threads --count N [--watch PID]\n"
+	"                              for each byte of stdin: N connections that end in this way, one after "
+	"another, and "
+	"what\n"
+	"                              they took, where a clock counts instructions and nothing else runs\n"
 	"--seconds S   at most so long (10)\n"
 	"--count N     at most so many connections or SYNs; 0: no limit but the time (0)\n"
 	"--rate N      so many a second (as fast as it goes)\n"
 	"--sources N   connect from so many addresses of 127.0.0.0/8 in turn, each with ports of its own "
-	"(1)\n";
+	"(1)\n"
+	"--watch PID   report how much CPU time this process had used at the end, too\n";
 
 #define SECOND_NS   1000000000ULL
 #define BATCH_NS    1000000ULL /* a paced load sleeps between batches, not between connections */
@@ -47,6 +55,10 @@ static const char usage_text[] =
 #define SAMPLES_MAX (1U << 20) /* connect() times kept for the quantiles */
 #define PAYLOAD	    64
 #define CHURN_PORT  900 /* always the same and not an ephemeral one: a run meets the TIME_WAITs of the last */
+#define NOBODY_PORT 901
+#define REUSE_NS    1200000000ULL /* a TIME_WAIT's ports are taken again after a second */
+#define SPIN_NS	    40000000ULL	  /* RCU has freed by then what a round has left it */
+#define THREADS_MAX 16
 #define FLOOD_NET   0xc6120000U /* 198.18.0.0/15, for benchmarks (RFC 2544) */
 #define FLOOD_HOSTS (1U << 17)
 
@@ -55,6 +67,7 @@ struct options {
 	uint64_t count;
 	uint64_t rate;
 	uint32_t sources;
+	uint32_t watch;
 };
 
 /* A listener with the thread that takes its connections. */
@@ -63,6 +76,11 @@ struct server {
 	struct sockaddr_in addr;
 	pthread_t thread;
 	atomic_ullong accepted;
+};
+
+struct pair {
+	int client;
+	int server;
 };
 
 /* Until when, and how fast. */
@@ -282,12 +300,229 @@ static int churn(const struct options *o)
 	return 0;
 }
 
-/* --- pairs of connected sockets --------------------------------------------------------------------------- */
+/* --- rounds of single connections ------------------------------------------------------------------------ */
 
-struct pair {
-	int client;
-	int server;
+/* Another process's CPU time, by the files that tell it. They stay open: reading them takes few instructions. */
+struct watch {
+	int fds[THREADS_MAX];
+	uint32_t cnt;
 };
+
+static void watch_process(struct watch *w, uint32_t pid)
+{
+	char pattern[64];
+	glob_t tasks;
+
+	if (!pid)
+		return;
+	snprintf(pattern, sizeof(pattern), "/proc/%u/task/*/schedstat", pid);
+	if (glob(pattern, 0, NULL, &tasks))
+		fail(pattern);
+	for (size_t i = 0; i < tasks.gl_pathc && w->cnt < THREADS_MAX; i++) {
+		int fd = open(tasks.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			fail(tasks.gl_pathv[i]);
+		w->fds[w->cnt++] = fd;
+	}
+	globfree(&tasks);
+}
+
+static uint64_t watched_ns(const struct watch *w)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < w->cnt; i++) {
+		char text[64] = {};
+
+		if (pread(w->fds[i], text, sizeof(text) - 1, 0) <= 0)
+			fail("schedstat");
+		sum += strtoull(text, NULL, 10);
+	}
+	return sum;
+}
+
+/*
+ * How long others run in the next SPIN_NS. Where a clock counts instructions, each turn of the loop takes the same time
+ * unless it is interrupted.
+ */
+static uint64_t others_ns(void)
+{
+	uint64_t begin = now_ns(), last = begin, turn = UINT64_MAX, turns = 0;
+
+	for (; last - begin < SPIN_NS; turns++) {
+		uint64_t now = now_ns();
+
+		if (now - last < turn)
+			turn = now - last;
+		last = now;
+	}
+	return last - begin - turns * turn;
+}
+
+/*
+ * The connections of a round, from their beginning to their end. But for `threads` one thread is client and server in
+ * turn: a second one would be let run now sooner, now later.
+ */
+typedef void round_fn(struct server *s, uint64_t cnt);
+
+static struct pair connect_pair(const struct server *s)
+{
+	struct pair p = {.client = connect_to(&s->addr, 1, 0)};
+
+	if (p.client < 0)
+		fail("connect");
+	p.server = accept4(s->fd, NULL, NULL, 0);
+	if (p.server < 0)
+		fail("accept");
+	return p;
+}
+
+static void pass_payload(int from, int to)
+{
+	char buf[PAYLOAD] = {};
+
+	if (send(from, buf, sizeof(buf), MSG_NOSIGNAL) != sizeof(buf) ||
+	    recv(to, buf, sizeof(buf), MSG_WAITALL) != sizeof(buf))
+		fail("64 bytes");
+}
+
+static void close_client_first(struct server *s, uint64_t cnt)
+{
+	while (cnt--) {
+		struct pair p = connect_pair(s);
+
+		close(p.client);
+		close(p.server);
+	}
+}
+
+static void close_server_first(struct server *s, uint64_t cnt)
+{
+	while (cnt--) {
+		struct pair p = connect_pair(s);
+
+		close(p.server);
+		close(p.client);
+	}
+}
+
+static void reset_by_client(struct server *s, uint64_t cnt)
+{
+	while (cnt--) {
+		struct linger at_once = {.l_onoff = 1};
+		struct pair p = connect_pair(s);
+
+		if (setsockopt(p.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)))
+			fail("SO_LINGER");
+		close(p.client);
+		close(p.server);
+	}
+}
+
+static void be_refused(struct server *s, uint64_t cnt)
+{
+	struct sockaddr_in addr = s->addr;
+
+	addr.sin_port = htons(NOBODY_PORT);
+	while (cnt--)
+		if (connect_to(&addr, 1, 0) >= 0)
+			fail("somebody listens");
+}
+
+static void ask_once(struct server *s, uint64_t cnt)
+{
+	while (cnt--) {
+		struct pair p = connect_pair(s);
+
+		pass_payload(p.client, p.server);
+		pass_payload(p.server, p.client);
+		close(p.client);
+		close(p.server);
+	}
+}
+
+static void close_beside_server(struct server *s, uint64_t cnt)
+{
+	uint64_t goal = atomic_load(&s->accepted) + cnt;
+
+	while (cnt--) {
+		int fd = connect_to(&s->addr, 1, 0);
+
+		if (fd < 0)
+			fail("connect");
+		close(fd);
+	}
+	while (atomic_load_explicit(&s->accepted, memory_order_relaxed) < goal)
+		sched_yield();
+}
+
+static int run_rounds(const struct options *o, round_fn *round, struct server *server)
+{
+	struct watch watch = {};
+	char byte;
+
+	watch_process(&watch, o->watch);
+	while (read(STDIN_FILENO, &byte, 1) == 1) {
+		struct timespec reuse = {.tv_sec = REUSE_NS / SECOND_NS, .tv_nsec = REUSE_NS % SECOND_NS};
+		uint64_t begin, took, observer;
+
+		nanosleep(&reuse, NULL);
+		begin = now_ns();
+		round(server, o->count);
+		took = now_ns() - begin + others_ns();
+		observer = watched_ns(&watch);
+		printf("{\"connections\":%llu,\"ns\":%llu,\"observer_ns\":%llu}\n",
+		       (unsigned long long)o->count, (unsigned long long)took, (unsigned long long)observer);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int alone(const struct options *o, round_fn *round)
+{
+	struct server server = {};
+
+	listen_on_loopback(&server, CHURN_PORT);
+	return run_rounds(o, round, &server);
+}
+
+static int client(const struct options *o)
+{
+	return alone(o, close_client_first);
+}
+
+static int server(const struct options *o)
+{
+	return alone(o, close_server_first);
+}
+
+static int reset(const struct options *o)
+{
+	return alone(o, reset_by_client);
+}
+
+static int refused(const struct options *o)
+{
+	return alone(o, be_refused);
+}
+
+static int request(const struct options *o)
+{
+	return alone(o, ask_once);
+}
+
+static int threads(const struct options *o)
+{
+	struct server server = {};
+
+	start_server(&server);
+	run_rounds(o, close_beside_server, &server);
+	stop_server(&server);
+	return 0;
+}
+
+/* --- pairs of connected sockets --------------------------------------------------------------------------- */
 
 static struct pair *make_pairs(const struct options *o, uint64_t cnt)
 {
@@ -496,11 +731,9 @@ static bool parse_number(const char *text, double max, double *ret_number)
 static bool parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"seconds", required_argument, NULL, 's'},
-		{"count", required_argument, NULL, 'n'},
-		{"rate", required_argument, NULL, 'r'},
-		{"sources", required_argument, NULL, 'a'},
-		{},
+		{"seconds", required_argument, NULL, 's'}, {"count", required_argument, NULL, 'n'},
+		{"rate", required_argument, NULL, 'r'},	   {"sources", required_argument, NULL, 'a'},
+		{"watch", required_argument, NULL, 'w'},   {},
 	};
 	double number;
 	int opt;
@@ -514,6 +747,8 @@ static bool parse_options(int argc, char **argv, struct options *o)
 			o->count = (uint64_t)number;
 		else if (opt == 'r')
 			o->rate = (uint64_t)number;
+		else if (opt == 'w')
+			o->watch = (uint32_t)number;
 		else
 			o->sources = (uint32_t)number;
 	}
@@ -525,7 +760,9 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct options *o);
-	} loads[] = {{"churn", churn}, {"talk", talk}, {"crowd", crowd}, {"flood", flood}};
+	} loads[] = {{"churn", churn},	   {"talk", talk},	{"crowd", crowd}, {"flood", flood},
+		     {"client", client},   {"server", server},	{"reset", reset}, {"refused", refused},
+		     {"request", request}, {"threads", threads}};
 	struct options o = {.seconds = 10, .sources = 1};
 
 	if (argc < 2 || !parse_options(argc - 1, argv + 1, &o))

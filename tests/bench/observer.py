@@ -34,11 +34,14 @@ def known():
     """{name: argv} of everything that can be measured on this host, the cheapest of synfin's first."""
     modes = {"filtered out": _synfin("trace", "-p", "1"), "hist": _synfin("hist"),
              "export": _synfin("export", "--listen", "127.0.0.1:0"), "trace --json": _synfin("trace", "--json")}
-    for peer in PEERS:
-        path = shutil.which(peer, path="/usr/sbin:/usr/bin:" + os.environ.get("PATH", ""))
-        if path:
-            modes[peer] = [*WITH_TRACEFS, path]
+    modes.update(installed(PEERS))
     return modes
+
+
+def installed(peers):
+    """{name: argv} of those that this host has."""
+    paths = {peer: shutil.which(peer, path="/usr/sbin:/usr/bin:" + os.environ.get("PATH", "")) for peer in peers}
+    return {peer: [*WITH_TRACEFS, path] for peer, path in paths.items() if path}
 
 
 class Observer:

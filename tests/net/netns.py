@@ -7,8 +7,6 @@ import os
 import socket
 import subprocess
 
-import pytest
-
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _serial = itertools.count()
@@ -158,6 +156,7 @@ class Pair:
                 result = run("tc", "qdisc", "replace", "dev", self.dev, "root", "netem", "delay", f"{ms}ms",
                              *(("loss", f"{loss}%") if loss else ()), check=False)
             if result.returncode:
+                import pytest  # takes seconds where a clock counts instructions, and only tests have it
                 pytest.skip(f"no sch_netem in this kernel ({os.uname().release}): {result.stderr.strip()}")
 
     def delete(self):
