@@ -159,7 +159,7 @@ def parse_args():
         parser.add_argument(f"--{option}", type=names_of(known), default=list(known), metavar="NAME,...",
                             help=f"of {','.join(known)} (all)")
     parser.add_argument("--count", type=int, default=500, help="connections of a round (%(default)s)")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds, besides the first and the one for the programs "
+    parser.add_argument("--repeat", type=int, default=9, help="rounds, besides the first and the one for the programs "
                         "(%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="guests at a time (%(default)s)")
     parser.add_argument("--timeout", type=float, default=7200, metavar="S", help="of one guest (%(default)s)")

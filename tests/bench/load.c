@@ -57,7 +57,8 @@ static const char usage_text[] =
 #define CHURN_PORT  900 /* always the same and not an ephemeral one: a run meets the TIME_WAITs of the last */
 #define NOBODY_PORT 901
 #define REUSE_NS    1200000000ULL /* a TIME_WAIT's ports are taken again after a second */
-#define SPIN_NS	    40000000ULL	  /* RCU has freed by then what a round has left it */
+#define SPIN_NS	    16000000ULL	  /* RCU has freed by then what a round has left it */
+#define PHASE_NS    100000000ULL  /* a multiple of a tick at any HZ */
 #define THREADS_MAX 16
 #define FLOOD_NET   0xc6120000U /* 198.18.0.0/15, for benchmarks (RFC 2544) */
 #define FLOOD_HOSTS (1U << 17)
@@ -343,21 +344,35 @@ static uint64_t watched_ns(const struct watch *w)
 }
 
 /*
- * How long others run in the next SPIN_NS. Where a clock counts instructions, each turn of the loop takes the same time
- * unless it is interrupted.
+ * How long others run in the next SPIN_NS. Where a clock counts instructions, each turn of the loop takes about the
+ * same time unless it is interrupted.
  */
 static uint64_t others_ns(void)
 {
-	uint64_t begin = now_ns(), last = begin, turn = UINT64_MAX, turns = 0;
+	uint64_t begin = now_ns(), last = begin, turn = UINT64_MAX, others = 0;
 
-	for (; last - begin < SPIN_NS; turns++) {
-		uint64_t now = now_ns();
+	while (last - begin < SPIN_NS) {
+		uint64_t now = now_ns(), took = now - last;
 
-		if (now - last < turn)
-			turn = now - last;
+		if (took < turn)
+			turn = took;
+		else if (took > 8 * turn)
+			others += took;
 		last = now;
 	}
-	return last - begin - turns * turn;
+	return others;
+}
+
+/*
+ * Sleeps until the ports of the last round may be taken again, and to the same place between two ticks of the kernel
+ * for every round: what ticks start, such as a grace period of RCU, then happens at the same connections.
+ */
+static void await_round(void)
+{
+	uint64_t at = (now_ns() + REUSE_NS) / PHASE_NS * PHASE_NS + PHASE_NS / 100;
+	struct timespec ts = {.tv_sec = at / SECOND_NS, .tv_nsec = at % SECOND_NS};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
 /*
@@ -464,10 +479,9 @@ static int run_rounds(const struct options *o, round_fn *round, struct server *s
 
 	watch_process(&watch, o->watch);
 	while (read(STDIN_FILENO, &byte, 1) == 1) {
-		struct timespec reuse = {.tv_sec = REUSE_NS / SECOND_NS, .tv_nsec = REUSE_NS % SECOND_NS};
 		uint64_t begin, took, observer;
 
-		nanosleep(&reuse, NULL);
+		await_round();
 		begin = now_ns();
 		round(server, o->count);
 		took = now_ns() - begin + others_ns();
