@@ -145,7 +145,7 @@ $(O)/tests/witness: tests/exact/witness.c $(O)/tests/witness.skel.h
 
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-exact test-vm test-all accuracy bench bench-scale run
+.PHONY: unit sanitized test test-unit test-net test-exact test-vm check-budget test-all accuracy bench bench-scale bench-insn budget run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
@@ -168,11 +168,15 @@ test-vm: ## the connection tests on other kernels, in QEMU, once per tier
 	$(SUB) deps-vm
 	$(SUB) $(BUILT_FOR_NET) static
 	$(Q)$(PYTHON) tests/run.py --build $(O) vm
+check-budget: ## what synfin takes in instructions against tests/bench/budget, in QEMU (3 minutes)
+	$(SUB) deps-vm
+	$(SUB) static $(O)/tests/load
+	$(Q)$(PYTHON) tests/run.py --build $(O) budget
 test-all: ## all of these
 	$(SUB) deps-test
 	$(SUB) deps-vm
 	$(SUB) $(BUILT_FOR_NET) static unit sanitized
-	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact vm
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact vm budget
 
 # The whole path of a file, as one word of the shell's, whatever the directory is called.
 path = '$(subst ','\'',$(abspath $(1)))'
@@ -194,6 +198,17 @@ bench-scale: ## measure what does not grow: many connections, long runs, floods 
 	$(SUB) deps-bench
 	$(SUB) all $(O)/tests/load static
 	$(BENCH) tests/bench/scale.py --json $(O)/scale.json --static $(O)/static/synfin $(ARGS)
+
+BENCH_INSN = $(Q)SYNFIN=$(call path,$(O)/static/synfin) LOAD=$(call path,$(O)/tests/load) $(PYTHON) tests/bench/insn.py
+bench-insn: ## count the instructions it takes, in QEMU, beside its peers, into docs/COST.md (an hour, busy machine or not)
+	$(SUB) deps-bench
+	$(SUB) deps-vm
+	$(SUB) static $(O)/tests/load
+	$(BENCH_INSN) --json $(O)/insn.json --publish $(ARGS)
+budget: ## lower tests/bench/budget to what synfin takes now
+	$(SUB) deps-vm
+	$(SUB) static $(O)/tests/load
+	$(BENCH_INSN) --json $(O)/insn.json --update
 
 # --- house-keeping ---
 C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c tests/exact/*.c)
@@ -230,7 +245,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/synfin contrib/systemd/* contrib/prometheus/* contrib/grafana/*
 
 # --- what is needed, from the distribution ---
-BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev iproute2
+BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev libzstd-dev liblzma-dev libbz2-dev iproute2
 TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
 VM_PKGS	   := $(BUILD_PKGS) $(shell cat tests/vm/packages.txt)
 BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux

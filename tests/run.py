@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the suites named (unit, net, exact, vm) and ends with the one line that sums them up.
+"""Runs the suites named (unit, net, exact, vm, budget) and ends with the one line that sums them up.
 
 The unit tests run twice, plain and with ASan and UBSan; the connection tests and the exact ones on the running kernel; vm
-on the kernels of tests/vm. Exit status 1 when anything failed or nothing ran.
+on the kernels of tests/vm; budget counts instructions on one of them. Exit status 1 when anything failed or nothing ran.
 """
 import argparse
 import os
@@ -95,9 +95,9 @@ def run_exact(build):
     return sums
 
 
-def run_vm(build):
-    done = subprocess.run([ROOT / "tests/vm/matrix", "--results", build / "vm"], cwd=ROOT, stdout=subprocess.PIPE,
-                          text=True)
+def run_summed(*argv, env=None):
+    """A command whose last line is such a sum."""
+    done = subprocess.run(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     print(done.stdout, end="", flush=True)
     last = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", done.stdout, re.M)
     if not last:
@@ -108,15 +108,24 @@ def run_vm(build):
     return sums
 
 
+def run_vm(build):
+    return run_summed(ROOT / "tests/vm/matrix", "--results", build / "vm")
+
+
+def run_budget(build):
+    env = {**os.environ, "SYNFIN": os.environ.get("SYNFIN", str(build / "static/synfin")), "LOAD": str(build / "tests/load")}
+    return run_summed(ROOT / "tests/bench/insn.py", "--check", "--json", build / "insn.json", env=env)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
-    parser.add_argument("suites", nargs="+", choices=["unit", "net", "exact", "vm"])
+    parser.add_argument("suites", nargs="+", choices=["unit", "net", "exact", "vm", "budget"])
     args = parser.parse_args()
     build = args.build.resolve()
     sums = Counts()
     for suite in args.suites:
-        sums.add({"unit": run_unit, "net": run_net, "exact": run_exact, "vm": run_vm}[suite](build))
+        sums.add({"unit": run_unit, "net": run_net, "exact": run_exact, "vm": run_vm, "budget": run_budget}[suite](build))
     print(sums)
     return 1 if sums.failed or not sums.passed else 0
 

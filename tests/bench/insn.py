@@ -4,12 +4,13 @@
 `make bench-insn`: what synfin costs in instructions, on the kernels of tests/vm, beside the bare load and the
 distribution's tools. QEMU counts the instructions of a guest with one CPU (tests/vm/run --icount), so the figures are
 the same whatever else this machine does; they say nothing of caches and of several CPUs. Prints the tables, and puts
-all figures into a JSON file.
+all figures into a JSON file. With --check some of them are held against tests/bench/budget instead.
 """
 import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[1:1] = [str(ROOT / "tests" / "vm"), str(ROOT / "tests" / "net")]
 
 import guest  # noqa: E402
+import insn_budget as budget  # noqa: E402
 import kernels  # noqa: E402
 import page  # noqa: E402
 
@@ -35,36 +37,36 @@ def ends_of(load):
 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
-def cells_of(args):
-    """What one guest measures, the bare load first: all else is related to it."""
-    tiers = {mode: args.tiers for mode in MODES}
-    return [(mode, tier) for mode in dict.fromkeys(["bare", *args.modes]) for tier in tiers.get(mode, [None])]
+def cells_of(args, tier):
+    """What one guest measures, the bare load first: all else is related to it. Modes without tiers go with the first."""
+    modes = [mode for mode in args.modes if mode in MODES or mode in PEERS and tier == args.tiers[0]]
+    return [("bare", None), *((mode, tier if mode in MODES else None) for mode in modes)]
 
 
-def run_guest(kernel, args):
-    """The cells of one kernel as insn_guest.py leaves them."""
-    spec = {"count": args.count, "repeat": args.repeat, "loads": args.loads, "cells": cells_of(args)}
+def run_guest(kernel, tier, args):
+    """The cells of one kernel and tier as insn_guest.py leaves them."""
+    spec = {"count": args.count, "repeat": args.repeat, "loads": args.loads, "cells": cells_of(args, tier)}
     command = ["/usr/bin/python3", ROOT / "tests/bench/insn_guest.py", json.dumps(spec)]
     env = {"SYNFIN": args.synfin, "LOAD": args.load, "TMPDIR": "/dev/shm"}
-    results = args.results / f"insn-{kernel}"
+    results = args.results / f"insn-{kernel}-{tier}"
     began = time.monotonic()
     status = guest.boot(kernels.KERNELS[kernel], command, results, stdout=sys.stderr, stderr=sys.stderr, env=env,
                         timeout=args.timeout, icount=True)
     if status:
-        raise RuntimeError(f"insn: {kernel}: the guest ended with status {status}: see {results}")
-    print(f"insn: {kernel}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        sys.exit(f"insn: {kernel} {tier}: the guest ended with status {status}: see {os.path.relpath(results)}")
+    print(f"insn: {kernel} {tier}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return json.loads((results / "insn.json").read_text(encoding="utf-8"))
 
 
 def measure(args):
-    """{kernel: cells}"""
+    """{kernel: figures}"""
     kernels.fetch_missing(args.kernels)
     args.results.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)  # guests start where we are
     pool = ThreadPoolExecutor(args.jobs)
     try:
-        guests = {kernel: pool.submit(run_guest, kernel, args) for kernel in args.kernels}
-        return {kernel: future.result() for kernel, future in guests.items()}
+        guests = {kernel: [pool.submit(run_guest, kernel, tier, args) for tier in args.tiers] for kernel in args.kernels}
+        return {kernel: figures([future.result() for future in futures]) for kernel, futures in guests.items()}
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -85,60 +87,112 @@ def figures_of(found, bare, load):
             "records": median(found, "records") / ends, "programs": programs}
 
 
-def figures(cells):
-    """[{mode, tier, load, lost, figures}] of one kernel."""
-    bare = {load: median(found, "insn") for load, found in cells[0]["loads"].items()}
-    return [{"mode": cell["mode"], "tier": cell["tier"], "load": load, "lost": cell["lost"],
-             **figures_of(found, bare[load], load)} for cell in cells for load, found in cell["loads"].items()]
+def figures(guests):
+    """[{mode, tier, load, lost, figures}] of one kernel. Each guest's cells are related to its own bare load."""
+    found = []
+    for number, cells in enumerate(guests):
+        bare = {load: median(one, "insn") for load, one in cells[0]["loads"].items()}
+        found += [{"mode": cell["mode"], "tier": cell["tier"], "load": load, "lost": cell["lost"],
+                   **figures_of(one, bare[load], load)}
+                  for cell in (cells if number == 0 else cells[1:]) for load, one in cell["loads"].items()]
+    return found
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
-def name_of(one):
-    return f"{one['mode']}, {one['tier']}" if one["tier"] else one["mode"]
+def observers(found):
+    """{(mode, tier): {load: figures}} of one kernel, in the order of the tables."""
+    modes, cells = ("bare", *MODES, *PEERS), {}
+    for one in sorted(found, key=lambda one: (modes.index(one["mode"]), TIERS.index(one["tier"] or TIERS[0]))):
+        cells.setdefault((one["mode"], one["tier"]), {})[one["load"]] = one
+    return cells
 
 
-def cost_row(one):
-    per_end = one["insn"] / ends_of(one["load"])
-    more = f"0 = {per_end:,.0f}" if one["mode"] == "bare" else f"{one['more']:,.0f}"
-    programs = sum(prog["per_end"] for prog in one["programs"].values())
-    return [one["load"], name_of(one), f"{1e9 / one['insn']:,.0f}", more, f"{one['ratio']:.3f}", f"{programs:,.0f}",
-            f"{one['own']:,.0f}", f"{one['records']:.2f}", one["lost"]]
+def more(one):
+    return f"0 = {one['insn'] / ends_of(one['load']):,.0f}" if one["mode"] == "bare" else f"{one['more']:,.0f}"
 
 
-def cost_table(found):
-    head = ["load", "", "connections per 10^9 instructions", "more than bare per end", "ratio", "BPF programs per end",
-            "own process per end", "lines per end", "lost"]
-    return page.table(head, [cost_row(one) for one in sorted(found, key=lambda one: LOADS.index(one["load"]))])
+def cost_row(mode, tier, loads):
+    first = next(iter(loads.values()))
+    programs = sum(prog["per_end"] for prog in first["programs"].values())
+    return [f"{mode}, {tier}" if tier else mode, f"{1e9 / first['insn']:,.0f}", f"{first['ratio']:.3f}",
+            *(more(one) for one in loads.values()), f"{programs:,.0f}", f"{first['own']:,.0f}", f"{first['records']:.2f}",
+            first["lost"]]
 
 
-def program_rows(one):
-    label = [f"{one['load']}: {name_of(one)}"]
-    for name, prog in sorted(one["programs"].items(), key=lambda item: -item[1]["per_end"]):
-        yield [*label, f"`{name}`", f"{prog['insn']:,.0f}", f"{prog['runs']:.2f}", f"{prog['per_end']:,.0f}"]
-        label = [""]
+def cost_table(cells):
+    names = list(next(iter(cells.values())))
+    head = ["", "connections per 10^9 instructions", "ratio", *(f"{name}: per end" for name in names),
+            f"{names[0]}: of them programs", "own process", "lines", "lost"]
+    return page.table(head, [cost_row(*cell, loads) for cell, loads in cells.items()])
 
 
-def program_table(found):
-    head = ["", "program", "instructions a run", "runs per end", "per end"]
-    return page.table(head, [row for one in found for row in program_rows(one)])
+def program_table(title, programs):
+    """`programs` of each mode under one load; rows are programs, the dearest first."""
+    dearest = {}
+    for figures_by_name in programs.values():
+        for name, prog in figures_by_name.items():
+            dearest[name] = max(dearest.get(name, 0), prog["per_end"])
+    rows = [[f"`{name}`", *(program_cell(one.get(name)) for one in programs.values())]
+            for name in sorted(dearest, key=lambda name: -dearest[name])]
+    return page.table([title, *programs], rows)
 
 
-def tables(found, loads_of_programs):
-    """The lines of all kernels. The tables by program are of these loads alone."""
+def program_cell(prog):
+    return f"{prog['insn']:,.0f} x {prog['runs']:.2f} = {prog['per_end']:,.0f}" if prog else ""
+
+
+def program_tables(cells):
+    """By tier, those without one last; under the first load. The other loads are in the JSON file."""
+    for tier in (*TIERS, None):
+        programs = {mode: next(iter(loads.values()))["programs"] for (mode, its_tier), loads in cells.items()
+                    if its_tier == tier and mode != "bare"}
+        if programs:
+            yield from ("", *program_table(tier or "", programs))
+
+
+def tables(found):
     for kernel, ones in found.items():
-        yield from (f"Kernel {kernel}:", "", *cost_table(ones), "")
-        yield from program_table([one for one in ones if one["load"] in loads_of_programs])
-        yield ""
+        cells = observers(ones)
+        yield from ("", f"### Kernel {kernel}", "", *cost_table(cells), *program_tables(cells))
 
 
 EXPLANATION = (
-    "One nanosecond of the guest's clock is one instruction. Rounds of {count} connections over loopback, the median of "
-    "{repeat}; all figures are of the whole machine, kernel and processes, less those of the bare load. Each round takes "
-    "the ports of the round before, so it pays for the ends of as many TIME_WAITs as it leaves. The loads: the client "
-    "closes first; the server closes first; the client resets; nobody listens; 64 bytes there and back, then the client "
-    "closes; the client closes first with a thread of its own for the server, where all others are one thread. The "
-    "programs: a round of its own with the kernel's statistics on, which add some 30 instructions to each run.")
+    "Instructions, counted by QEMU: the clock of a guest with one CPU advances by a nanosecond for each. {synfin}; rounds "
+    "of {count} connections over loopback, the median of {repeat}. \"Per end\" is what the whole machine takes more than "
+    "under the bare load, kernel and processes, for each end of a connection (a refused one has one end); lines are "
+    "those of the output, for each end, too. A round takes the ports of the round before: it pays for the ends of as many "
+    "TIME_WAITs as it leaves. Loads: the client closes first, the server closes first, the client resets, nobody listens "
+    "(refused), 64 bytes there and back before the client closes (request): one thread is client and server. In threads "
+    "the client closes first, and the server has a thread of its own. Programs: instructions a run x runs per end, in a "
+    "round of its own with the kernel's statistics on, which add some 30 to each run. (`make bench-insn`)")
+
+
+def version(synfin):
+    return subprocess.run([synfin, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def report(args, found):
+    lines = [EXPLANATION.format(synfin=version(args.synfin), count=args.count, repeat=args.repeat), *tables(found)]
+    print("\n".join(lines))
+    if args.publish:
+        page.publish("insn", "Instructions", lines)
+
+
+def check(found):
+    """Each figure of the budget is a test, and that no record was lost. Returns the exit status."""
+    verdicts = budget.judge(budget.read(), budget.taken(found))
+    over, under = ([one for one in verdicts if getattr(one, which)] for which in ("is_over", "is_under"))
+    lost = {f"{kernel} {one['tier']} {one['mode']}: {one['lost']}" for kernel, ones in found.items() for one in ones
+            if one["lost"] != "0"}
+    for failure in (*over, *sorted(lost)):
+        print(f"FAILED {failure}")
+    for verdict in under:
+        print(f"less: {verdict}")
+    if under:
+        print("make budget lowers the budget to what is taken now")
+    print(f"{len(verdicts) - len(over)} passed, {len(over) + len(lost)} failed, 0 skipped")
+    return 1 if over or lost or not verdicts else 0
 
 
 # --- command line ----------------------------------------------------------------------------------------------------
@@ -166,7 +220,11 @@ def parse_args():
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "insn.json")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
                         help="put the tables into docs/COST.md")
+    parser.add_argument("--check", action="store_true", help="measure what the budget has, fail where it is exceeded")
+    parser.add_argument("--update", action="store_true", help="measure the same and lower the budget to it")
     args = parser.parse_args()
+    if args.check or args.update:
+        vars(args).update(budget.SHORT)
     args.synfin = os.path.abspath(os.environ.get("SYNFIN", ROOT / "build" / "static" / "synfin"))
     args.load = os.path.abspath(os.environ.get("LOAD", ROOT / "build" / "tests" / "load"))
     for path in (args.synfin, args.load):
@@ -178,13 +236,14 @@ def parse_args():
 
 def main():
     args = parse_args()
-    found = {kernel: figures(cells) for kernel, cells in measure(args).items()}
+    found = measure(args)
     args.json.write_text(json.dumps({"machine": page.facts(), "count": args.count, "repeat": args.repeat,
                                      "kernels": found}, indent=1), encoding="utf-8")
-    lines = [EXPLANATION.format(count=args.count, repeat=args.repeat), "", *tables(found, args.loads)]
-    print("\n".join(lines))
-    if args.publish:
-        page.publish("insn", "Instructions", lines)
+    if args.update:
+        budget.write(budget.lowered(budget.read(), budget.taken(found)))
+    if args.check or args.update:
+        return check(found)
+    report(args, found)
     return 0
 
 
