@@ -57,10 +57,8 @@ class Rounds:
 
     def run(self):
         """Instructions for each connection, those of the observer alone among them, and its records."""
-        before = 0
         if self.observer:
             self.observer.empty_output()
-            before = procs.cpu_ns(self.observer.pid)
         self.child.stdin.write("\n")
         self.child.stdin.flush()
         done = json.loads(self.child.stdout.readline() or "null")
@@ -68,8 +66,9 @@ class Rounds:
             raise RuntimeError(f"{self.child.args}: exit status {self.child.wait()}")
         if not self.observer:
             return {"insn": done["ns"] / self.count, "own": 0, "records": 0}
-        tail = tail_ns(self.observer, done["observer_ns"])
-        return {"insn": (done["ns"] + tail) / self.count, "own": (done["observer_ns"] + tail - before) / self.count,
+        before, after = done["observer_ns"]
+        tail = tail_ns(self.observer, after)
+        return {"insn": (done["ns"] + tail) / self.count, "own": (after - before + tail) / self.count,
                 "records": self.observer.output_lines() / self.count}
 
     def profile(self, names):

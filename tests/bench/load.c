@@ -46,7 +46,7 @@ static const char usage_text[] =
 	"--rate N      so many a second (as fast as it goes)\n"
 	"--sources N   connect from so many addresses of 127.0.0.0/8 in turn, each with ports of its own "
 	"(1)\n"
-	"--watch PID   report how much CPU time this process had used at the end, too\n";
+	"--watch PID   report how much CPU time this process had used before and after each round, too\n";
 
 #define SECOND_NS   1000000000ULL
 #define BATCH_NS    1000000ULL /* a paced load sleeps between batches, not between connections */
@@ -479,15 +479,17 @@ static int run_rounds(const struct options *o, round_fn *round, struct server *s
 
 	watch_process(&watch, o->watch);
 	while (read(STDIN_FILENO, &byte, 1) == 1) {
-		uint64_t begin, took, observer;
+		uint64_t begin, took, before, after;
 
 		await_round();
+		before = watched_ns(&watch);
 		begin = now_ns();
 		round(server, o->count);
 		took = now_ns() - begin + others_ns();
-		observer = watched_ns(&watch);
-		printf("{\"connections\":%llu,\"ns\":%llu,\"observer_ns\":%llu}\n",
-		       (unsigned long long)o->count, (unsigned long long)took, (unsigned long long)observer);
+		after = watched_ns(&watch);
+		printf("{\"connections\":%llu,\"ns\":%llu,\"observer_ns\":[%llu,%llu]}\n",
+		       (unsigned long long)o->count, (unsigned long long)took, (unsigned long long)before,
+		       (unsigned long long)after);
 		fflush(stdout);
 	}
 	return 0;
