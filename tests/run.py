@@ -113,7 +113,7 @@ def run_vm(build):
 
 
 def run_budget(build):
-    env = {**os.environ, "SYNFIN": os.environ.get("SYNFIN", str(build / "static/synfin")), "LOAD": str(build / "tests/load")}
+    env = {**os.environ, "SYNFIN": str(build / "static/synfin"), "LOAD": str(build / "tests/load")}
     return run_summed(ROOT / "tests/bench/insn.py", "--check", "--json", build / "insn.json", env=env)
 
 

@@ -22,6 +22,7 @@ sys.path[1:1] = [str(ROOT / "tests" / "vm"), str(ROOT / "tests" / "net")]
 import guest  # noqa: E402
 import insn_budget as budget  # noqa: E402
 import kernels  # noqa: E402
+import observer  # noqa: E402
 import page  # noqa: E402
 
 TIERS = ("full", "kprobe", "tracepoint")
@@ -38,7 +39,7 @@ def ends_of(load):
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 def cells_of(args, tier):
-    """What one guest measures, the bare load first: all else is related to it. Modes without tiers go with the first."""
+    """What one guest measures, the bare load first: all else is related to it. Peers go with the first tier."""
     modes = [mode for mode in args.modes if mode in MODES or mode in PEERS and tier == args.tiers[0]]
     return [("bare", None), *((mode, tier if mode in MODES else None) for mode in modes)]
 
@@ -65,7 +66,8 @@ def measure(args):
     os.chdir(ROOT)  # guests start where we are
     pool = ThreadPoolExecutor(args.jobs)
     try:
-        guests = {kernel: [pool.submit(run_guest, kernel, tier, args) for tier in args.tiers] for kernel in args.kernels}
+        guests = {kernel: [pool.submit(run_guest, kernel, tier, args) for tier in args.tiers]
+                  for kernel in args.kernels}
         return {kernel: figures([future.result() for future in futures]) for kernel, futures in guests.items()}
     finally:
         pool.shutdown(cancel_futures=True)
@@ -116,8 +118,8 @@ def cost_row(mode, tier, loads):
     first = next(iter(loads.values()))
     programs = sum(prog["per_end"] for prog in first["programs"].values())
     return [f"{mode}, {tier}" if tier else mode, f"{1e9 / first['insn']:,.0f}", f"{first['ratio']:.3f}",
-            *(more(one) for one in loads.values()), f"{programs:,.0f}", f"{first['own']:,.0f}", f"{first['records']:.2f}",
-            first["lost"]]
+            *(more(one) for one in loads.values()), f"{programs:,.0f}", f"{first['own']:,.0f}",
+            f"{first['records']:.2f}", first["lost"]]
 
 
 def cost_table(cells):
@@ -158,14 +160,15 @@ def tables(found):
 
 
 EXPLANATION = (
-    "Instructions, counted by QEMU: the clock of a guest with one CPU advances by a nanosecond for each. {synfin}; rounds "
-    "of {count} connections over loopback, the median of {repeat}. \"Per end\" is what the whole machine takes more than "
-    "under the bare load, kernel and processes, for each end of a connection (a refused one has one end); lines are "
-    "those of the output, for each end, too. A round takes the ports of the round before: it pays for the ends of as many "
-    "TIME_WAITs as it leaves. Loads: the client closes first, the server closes first, the client resets, nobody listens "
-    "(refused), 64 bytes there and back before the client closes (request): one thread is client and server. In threads "
-    "the client closes first, and the server has a thread of its own. Programs: instructions a run x runs per end, in a "
-    "round of its own with the kernel's statistics on, which add some 30 to each run. (`make bench-insn`)")
+    "QEMU counts the instructions: in a guest with one CPU the clock advances by one nanosecond for each. {synfin}; each "
+    "figure is the median of {repeat} rounds of {count} connections over loopback. \"Per end\" is what the whole machine, "
+    "kernel and processes, takes more than under the bare load, for each end of a connection; a refused connection has "
+    "one end. \"Lines\" are lines of output for each end. Each round takes over the ports of the round before, so it "
+    "pays for the ends of as many TIME_WAITs as it leaves. Loads: the client closes first (client), the server closes "
+    "first (server), the client resets (reset), nobody listens (refused), 64 bytes go there and back before the client "
+    "closes (request). One thread is client and server, except in the load threads, where the server has its own and the "
+    "client closes first. A program's figures are instructions a run x runs per end. They come from a round with the "
+    "kernel's statistics on, which add some 30 instructions to each run. (`make bench-insn`)")
 
 
 def version(synfin):
@@ -208,12 +211,12 @@ def names_of(known):
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = ("bare", *MODES, *PEERS)
-    for option, known in (("kernels", kernels.KERNELS), ("tiers", TIERS), ("modes", modes), ("loads", LOADS)):
-        parser.add_argument(f"--{option}", type=names_of(known), default=list(known), metavar="NAME,...",
-                            help=f"of {','.join(known)} (all)")
+    choices = dict(zip(budget.KINDS, (list(kernels.KERNELS), TIERS, ("bare", *MODES, *PEERS), LOADS)))
+    for kind, known in choices.items():
+        parser.add_argument(f"--{kind}", type=names_of(known), metavar="NAME,...",
+                            help=f"of {','.join(known)} (all, with --check {','.join(budget.SHORT[kind])})")
     parser.add_argument("--count", type=int, default=500, help="connections of a round (%(default)s)")
-    parser.add_argument("--repeat", type=int, default=9, help="rounds, besides the first and the one for the programs "
+    parser.add_argument("--repeat", type=int, default=7, help="rounds, besides the first and the one for the programs "
                         "(%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="guests at a time (%(default)s)")
     parser.add_argument("--timeout", type=float, default=7200, metavar="S", help="of one guest (%(default)s)")
@@ -223,13 +226,17 @@ def parse_args():
     parser.add_argument("--check", action="store_true", help="measure what the budget has, fail where it is exceeded")
     parser.add_argument("--update", action="store_true", help="measure the same and lower the budget to it")
     args = parser.parse_args()
-    if args.check or args.update:
-        vars(args).update(budget.SHORT)
+    defaults = budget.SHORT if args.check or args.update else choices
+    for kind in choices:
+        setattr(args, kind, getattr(args, kind) or defaults[kind])
     args.synfin = os.path.abspath(os.environ.get("SYNFIN", ROOT / "build" / "static" / "synfin"))
     args.load = os.path.abspath(os.environ.get("LOAD", ROOT / "build" / "tests" / "load"))
     for path in (args.synfin, args.load):
         if not os.access(path, os.X_OK):
             parser.error(f"no program {path}: run make static build/tests/load")
+    missing = [mode for mode in args.modes if mode in PEERS and not observer.installed([mode])]
+    if missing:
+        parser.error(f"{', '.join(missing)} is not installed: run make deps-bench, or leave it out of --modes")
     args.results = args.json.absolute().parent / "vm"
     return args
 

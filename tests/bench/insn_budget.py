@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-tests/bench/budget: how many instructions synfin may take, a line each: KERNEL TIER MODE LOAD WHAT INSTRUCTIONS. They are
-those of one end of a connection. WHAT is a BPF program, `process` (synfin's own, in the kernel and outside) or `total`
-(of the whole machine, more than the bare load takes).
+tests/bench/budget: how many instructions synfin may take for each end of a connection. A line is KERNEL TIER MODE LOAD
+WHAT INSTRUCTIONS, where WHAT is a BPF program, `process` (those of synfin's process, in the kernel and outside) or
+`total` (those of the whole machine, less those of the bare load).
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,15 @@ from pathlib import Path
 FILE = Path(__file__).resolve().with_name("budget")
 HEADING = """# SPDX-License-Identifier: GPL-2.0-only
 # What synfin may take: KERNEL TIER MODE LOAD WHAT INSTRUCTIONS, for each end of a connection. `make check-budget` fails
-# when a figure is 2 % over. `make budget` lowers what has become less. To let a figure rise, remove its line before.
+# when a figure is 2 % over, a total 2 % and 200. `make budget` lowers what has become less. To let a figure rise, remove
+# its line before.
 """
+KINDS = ("kernels", "tiers", "modes", "loads")
 # What is checked: small enough for each run of the CI.
 SHORT = {"kernels": ["6.12"], "tiers": ["full", "tracepoint"], "modes": ["hist", "trace"], "loads": ["client", "reset"]}
 OVER = 0.02
 NEGLIGIBLE = 10  # instructions: what chance, such as a timer between two connections, may add to a figure
+CHANCE = 200     # ... to a total: that of the bare load, which is taken away, differs a little from guest to guest
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,17 @@ class Verdict:
     allowed: int | None  # None: not in the budget
     found: int | None    # None: not there any more
 
+    def _exceeds(self, figure, limit):
+        slack = CHANCE if self.key[-1] == "total" else NEGLIGIBLE
+        return (figure or 0) > (limit or 0) * (1 + OVER) + slack
+
     @property
     def is_over(self):
-        return (self.found or 0) > (self.allowed or 0) * (1 + OVER) + NEGLIGIBLE
+        return self._exceeds(self.found, self.allowed)
 
     @property
     def is_under(self):
-        return (self.allowed or 0) > (self.found or 0) * (1 + OVER) + NEGLIGIBLE
+        return self._exceeds(self.allowed, self.found)
 
     def __str__(self):
         name, found = " ".join(self.key), f"{self.found or 0:,} instructions"
@@ -50,8 +57,7 @@ def write(budget, path=FILE):
     """Cell by cell in the order of SHORT, the dearest first."""
     def place(item):
         (kernel, tier, mode, load, what), number = item
-        cell = [SHORT[kind].index(name) for kind, name in zip(("kernels", "tiers", "modes", "loads"),
-                                                              (kernel, tier, mode, load))]
+        cell = [SHORT[kind].index(name) for kind, name in zip(KINDS, (kernel, tier, mode, load))]
         return cell, what not in ("total", "process"), -number
 
     lines = [" ".join((*key, str(number))) for key, number in sorted(budget.items(), key=place)]
@@ -71,10 +77,13 @@ def taken(found):
 
 
 def judge(budget, found):
-    """A verdict on each figure that is in one of the two."""
-    return [Verdict(key, budget.get(key), found.get(key)) for key in {**budget, **found}]
+    """A verdict on each figure of the cells that were measured."""
+    cells = {key[:-1] for key in found}
+    return [Verdict(key, budget.get(key), found.get(key)) for key in {**budget, **found} if key[:-1] in cells]
 
 
 def lowered(budget, found):
-    """The budget from now on: what is new, and of the rest what is less."""
-    return {key: min(number, budget.get(key, number)) for key, number in found.items()}
+    """The budget from now on: what is new and, of what was measured, what is less."""
+    cells = {key[:-1] for key in found}
+    return {**{key: number for key, number in budget.items() if key[:-1] not in cells},
+            **{key: min(number, budget.get(key, number)) for key, number in found.items()}}

@@ -37,10 +37,7 @@ static const char usage_text[] =
 	"       load crowd [options]   --count idle connections, held until stdin ends\n"
 	"       load flood [options]   SYNs of spoofed sources (198.18.0.0/15) to a listener\n"
 	"       load client|server|reset|refused|request|threads --count N [--watch PID]\n"
-	"                              for each byte of stdin: N connections that end in this way, one after "
-	"another, and "
-	"what\n"
-	"                              they took, where a clock counts instructions and nothing else runs\n"
+	"                              for each byte of stdin a round: N connections that end in this way\n"
 	"--seconds S   at most so long (10)\n"
 	"--count N     at most so many connections or SYNs; 0: no limit but the time (0)\n"
 	"--rate N      so many a second (as fast as it goes)\n"
@@ -477,6 +474,10 @@ static int run_rounds(const struct options *o, round_fn *round, struct server *s
 	struct watch watch = {};
 	char byte;
 
+	if (!o->count) {
+		errno = EINVAL;
+		fail("--count");
+	}
 	watch_process(&watch, o->watch);
 	while (read(STDIN_FILENO, &byte, 1) == 1) {
 		uint64_t begin, took, before, after;

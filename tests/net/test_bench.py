@@ -38,11 +38,12 @@ def test_driver(tmp_path):
 
 
 CELL = ("6.12", "full", "hist", "client")
+OTHER = ("6.12", "full", "trace", "client")
 
 
 def test_budget_is_exceeded_by_2_percent_and_what_is_new():
-    allowed = {(*CELL, "total"): 5000, (*CELL, "sf_state"): 1000, (*CELL, "sf_gone"): 50}
-    found = {(*CELL, "total"): 5105, (*CELL, "sf_state"): 1040, (*CELL, "sf_new"): 30}
+    allowed = {(*CELL, "total"): 5000, (*CELL, "sf_state"): 1000, (*CELL, "sf_gone"): 50, (*OTHER, "total"): 1}
+    found = {(*CELL, "total"): 5250, (*CELL, "sf_state"): 1040, (*CELL, "sf_new"): 30}
     verdicts = budget.judge(allowed, found)
     assert [str(one) for one in verdicts if one.is_over] == [
         "6.12 full hist client sf_state: 1,040 instructions, the budget is 1,000 (+4.0%)",
@@ -51,7 +52,8 @@ def test_budget_is_exceeded_by_2_percent_and_what_is_new():
 
 
 def test_budget_is_only_lowered(tmp_path):
-    allowed = {(*CELL, "total"): 5000, (*CELL, "sf_state"): 1000, (*CELL, "sf_gone"): 50}
+    allowed = {(*CELL, "total"): 5000, (*CELL, "sf_state"): 1000, (*CELL, "sf_gone"): 50, (*OTHER, "total"): 1}
     found = {(*CELL, "total"): 5200, (*CELL, "sf_state"): 900, (*CELL, "sf_new"): 30}
     budget.write(budget.lowered(allowed, found), tmp_path / "budget")
-    assert budget.read(tmp_path / "budget") == {(*CELL, "total"): 5000, (*CELL, "sf_state"): 900, (*CELL, "sf_new"): 30}
+    assert budget.read(tmp_path / "budget") == {(*CELL, "total"): 5000, (*CELL, "sf_state"): 900, (*CELL, "sf_new"): 30,
+                                                (*OTHER, "total"): 1}
