@@ -15,6 +15,7 @@
 
 static enum log_level level_max = LOG_LEVEL_INFO;
 static const char *current_place;
+static const struct write_watch *current_watch;
 
 void log__set_level(enum log_level max)
 {
@@ -29,6 +30,11 @@ enum log_level log__level(void)
 void log__set_place(const char *place)
 {
 	current_place = place;
+}
+
+void log__set_watch(const struct write_watch *watch)
+{
+	current_watch = watch;
 }
 
 /* sd-daemon(3): whoever has connected stderr to the journal says to which socket. */
@@ -61,6 +67,7 @@ void log__vwrite(enum log_level level, const char *fmt, va_list ap)
 	};
 	struct str text = {0}, line = {0};
 	int saved_errno = errno;
+	size_t done;
 
 	if (level > level_max)
 		return;
@@ -75,7 +82,8 @@ void log__vwrite(enum log_level level, const char *fmt, va_list ap)
 	str__append_safe(&line, str__text(&text), text.len, false);
 	str__append_char(&line, '\n', 1);
 	/* There is nobody left to tell when stderr does not take it. */
-	(void)str__write(&line, STDERR_FILENO);
+	if (!str__error(&line))
+		(void)write__all(STDERR_FILENO, line.buf, line.len, current_watch, &done);
 	str__fini(&line);
 	str__fini(&text);
 	errno = saved_errno;

@@ -11,6 +11,8 @@
 
 #include <stdarg.h>
 
+#include "base/write.h"
+
 enum log_level {
 	LOG_LEVEL_ERROR = 0,
 	LOG_LEVEL_WARN = 1, /* -q: what follows is silent */
@@ -22,6 +24,8 @@ void log__set_level(enum log_level max);
 enum log_level log__level(void);
 /* What is being read, as "FILE:3: ", goes before each message until it is NULL again. Borrowed. */
 void log__set_place(const char *place);
+/* Asked while standard error stalls; when it gives up, the message is dropped. Borrowed; NULL: nobody is. */
+void log__set_watch(const struct write_watch *watch);
 
 /* A trailing newline in the text is dropped; errno is preserved. */
 __attribute__((format(printf, 2, 0))) void log__vwrite(enum log_level level, const char *fmt, va_list ap);

@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/write.h"
 
 void str__fini(struct str *s)
 {
@@ -326,28 +326,13 @@ void str__append_duration(struct str *s, uint64_t ns)
 	str__appendf(s, "%" PRIu64 "s", scaled);
 }
 
-static int wait_writable(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-
-	return poll(&pfd, 1, -1) < 0 && errno != EINTR ? -errno : 0;
-}
-
 int str__write(struct str *s, int fd)
 {
 	int err = str__error(s);
-	size_t done = 0;
-	ssize_t n;
+	size_t done;
 
-	while (!err && done < s->len) {
-		n = write(fd, s->buf + done, s->len - done);
-		if (n >= 0)
-			done += (size_t)n;
-		else if (errno == EAGAIN)
-			err = wait_writable(fd);
-		else if (errno != EINTR)
-			err = -errno;
-	}
+	if (!err)
+		err = write__all(fd, s->buf, s->len, NULL, &done);
 	str__reset(s);
 	return err;
 }

@@ -26,6 +26,9 @@
 #define SECOND_NS 1000000000ULL
 #define LINGER_NS SECOND_NS /* for connections of the command that are not over when it is */
 
+#define PATIENCE_NS 500000000ULL /* with a reader that has stalled, once we are to end */
+#define REPEAT_NS   200000000ULL /* a signal that comes sooner is the same again: timeout(1) sends each twice */
+
 struct session {
 	const struct options *opts;
 	const struct session_hooks *hooks;
@@ -33,6 +36,7 @@ struct session {
 	struct clock clk;
 	struct tracer *tracer;
 	struct out *out;
+	struct write_watch watch; /* of what writes to standard output and error */
 	struct cgroups *cgroups;
 	struct child child;
 	int signals; /* signalfd */
@@ -42,6 +46,10 @@ struct session {
 	uint64_t next_second;
 	uint64_t next_tick; /* UINT64_MAX: none */
 	uint64_t deadline;  /* UINT64_MAX: none */
+	uint64_t signal_ns; /* when a signal first asked for the end; 0: none has */
+	bool is_urgent;	    /* it did so again, or something was given up already */
+	size_t unread;	    /* records that waited when the output was given up */
+	bool is_last;	    /* the last interval is being written */
 	bool stop;
 };
 
@@ -125,24 +133,49 @@ static uint64_t alive(const struct session *s)
 	return opened > ended ? opened - ended : 0;
 }
 
-static void on_signal(struct session *s)
+/* The command decides; a second signal ends us without it. */
+static void on_end_signal(struct session *s, int signo)
+{
+	uint64_t now = clock__mono_ns();
+	bool is_first = !s->signal_ns;
+
+	if (is_first)
+		s->signal_ns = now;
+	else if (now - s->signal_ns > REPEAT_NS)
+		s->is_urgent = true;
+	if (s->child.pid && is_first)
+		child__signal(&s->child, signo);
+	s->stop |= !s->child.pid || s->is_urgent;
+}
+
+static void on_signal(struct session *s, int signo)
+{
+	if (signo == SIGUSR1 || signo == SIGHUP)
+		s->stop |= s->hooks->signal(s->ctx, signo);
+	else if (signo != SIGCHLD)
+		on_end_signal(s, signo);
+	else if (child__reap(&s->child))
+		s->deadline = clock__mono_ns() + LINGER_NS;
+}
+
+static void read_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
 
-	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	if (info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGHUP) {
-		s->stop |= s->hooks->signal(s->ctx, (int)info.ssi_signo);
-	} else if (info.ssi_signo == SIGCHLD) {
-		if (child__reap(&s->child))
-			s->deadline = clock__mono_ns() + LINGER_NS;
-	} else if (s->child.pid && s->deadline == UINT64_MAX) {
-		/* The command decides; a second signal ends us without it. */
-		child__signal(&s->child, info.ssi_signo);
-		s->deadline = UINT64_MAX - 1;
-	} else {
-		s->stop = true;
-	}
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info))
+		on_signal(s, (int)info.ssi_signo);
+}
+
+/* Of a write that waits for its reader; see base/write.h. */
+static bool gives_up(void *ctx, uint64_t stalled_ns)
+{
+	struct session *s = ctx;
+
+	read_signals(s);
+	if (!s->signal_ns)
+		return false;
+	s->is_urgent |= stalled_ns > PATIENCE_NS && clock__mono_ns() - s->signal_ns > PATIENCE_NS;
+	return s->is_urgent;
 }
 
 /* The command is done: stay for its connections that are still closing, not longer than the deadline. */
@@ -182,7 +215,7 @@ static int step(struct session *s)
 	if (poll(fds, 3, poll_ms(s)) < 0 && errno != EINTR)
 		return -errno;
 	if (fds[0].revents & POLLIN)
-		on_signal(s);
+		read_signals(s);
 	if (fds[2].revents & POLLERR)
 		return -EPIPE;
 	now = clock__mono_ns();
@@ -301,7 +334,43 @@ static int start(struct session *s)
 		err = s->hooks->make_out(s->ctx, s->tracer, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
+	else
+		out__set_watch(s->out, &s->watch);
 	return err;
+}
+
+static int on_unread(void *ctx, const void *data, size_t sz)
+{
+	struct session *s = ctx;
+
+	(void)data;
+	(void)sz;
+	s->unread++;
+	return 0;
+}
+
+/* Each record would have been a line. */
+static void tell_stall(struct session *s)
+{
+	if (!s->hooks->wants_sums)
+		tracer__drain(s->tracer, on_unread, s);
+	log__error("standard output stalled: %zu lines were not written%s",
+		   out__unwritten(s->out) + s->unread,
+		   s->hooks->wants_sums && !s->is_last ? ", nor what was counted after them" : "");
+	(void)update_stats(s, clock__mono_ns());
+}
+
+static void tell_end(struct session *s, int err)
+{
+	if (err == -ECANCELED) {
+		tell_stall(s);
+	} else if (err) {
+		log__error("cannot %s: %s", s->hooks->writes_stdout ? "write to standard output" : "go on",
+			   strerror(-err));
+		return;
+	}
+	tell_summary(s);
+	tell_usage(s);
 }
 
 static int loop(struct session *s)
@@ -322,15 +391,10 @@ static int loop(struct session *s)
 		err = drain(s);
 	if (!err)
 		err = update_stats(s, clock__mono_ns());
+	s->is_last = !err;
 	if (!err)
 		err = tick(s, clock__mono_ns());
-	if (err) {
-		log__error("cannot %s: %s", s->hooks->writes_stdout ? "write to standard output" : "go on",
-			   strerror(-err));
-	} else {
-		tell_summary(s);
-		tell_usage(s);
-	}
+	tell_end(s, err);
 	return err;
 }
 
@@ -342,8 +406,13 @@ enum exit_status session__exit_status(int err)
 int session__run(const struct options *opts, const struct session_hooks *hooks, void *ctx)
 {
 	struct session s = {.opts = opts, .hooks = hooks, .ctx = ctx, .signals = -1};
-	int err = start(&s), status;
+	int err, status;
 
+	s.watch = (struct write_watch){.gives_up = gives_up, .ctx = &s};
+	/* The server's thread of export writes messages, too; a watched write is for one thread. */
+	if (hooks->writes_stdout)
+		log__set_watch(&s.watch);
+	err = start(&s);
 	if (err) {
 		status = session__exit_status(err);
 		child__end(&s.child);
@@ -353,6 +422,7 @@ int session__run(const struct options *opts, const struct session_hooks *hooks, 
 		status = err ? EXIT_RUNTIME : opts->cmd ? s.child.status : EXIT_DONE;
 	}
 	call(&s, hooks->stop);
+	log__set_watch(NULL);
 	tracer__free(s.tracer);
 	out__free(s.out);
 	cgroups__free(s.cgroups);

@@ -4,6 +4,7 @@
 #define SYNFIN_OUT_IMPL_H
 
 #include "base/str.h"
+#include "base/write.h"
 #include "out/out.h"
 #include "out/report.h"
 
@@ -22,6 +23,8 @@ struct out {
 	struct str text; /* not written yet */
 	int fd;
 	int err; /* the write that failed */
+	struct write_watch watch;
+	size_t unwritten; /* lines of the write that was given up */
 };
 
 /* "comm=curl rport=443"; nothing where `by` is empty. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Dispatch, buffering and the one place that writes. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,11 +10,39 @@
 /* A batch of the ring buffer is written at once; an endless batch is not let grow without bounds. */
 #define FLUSH_SZ (256 << 10)
 
+static size_t count_lines(const char *text, size_t sz)
+{
+	size_t cnt = 0;
+
+	for (size_t i = 0; i < sz; i++)
+		cnt += text[i] == '\n';
+	return cnt;
+}
+
 int out__flush(struct out *o)
 {
-	if (!o->err && (o->text.len || str__error(&o->text)))
-		o->err = str__write(&o->text, o->fd);
+	const struct str *text = &o->text;
+	size_t done = 0;
+
+	if (o->err)
+		return o->err;
+	o->err = str__error(text);
+	if (!o->err && text->len)
+		o->err = write__all(o->fd, text->buf, text->len, &o->watch, &done);
+	if (o->err == -ECANCELED)
+		o->unwritten = count_lines(text->buf + done, text->len - done);
+	str__reset(&o->text);
 	return o->err;
+}
+
+void out__set_watch(struct out *o, const struct write_watch *watch)
+{
+	o->watch = *watch;
+}
+
+size_t out__unwritten(const struct out *o)
+{
+	return o->unwritten;
 }
 
 static int flush_if_full(struct out *o)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/write.h"
 #include "model/by.h"
 #include "model/record.h"
 #include "out/source.h"
@@ -30,6 +31,11 @@ int out__new_histtext(int fd, const struct clock *clk, const struct out_source *
 		      const struct by *by, struct out **ret_out);
 int out__new_histjson(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
 		      const struct by *by, struct out **ret_out);
+
+/* Asked while a write stalls; when it gives up, that is a failed write (-ECANCELED). */
+void out__set_watch(struct out *o, const struct write_watch *watch);
+/* The lines that are missing because a write was given up. */
+size_t out__unwritten(const struct out *o);
 
 int out__record(struct out *o, const struct record *rec);
 /* What was lost since the last call, by enum sf_lost; all zero writes nothing. */
