@@ -3,6 +3,7 @@
 #include "cmd/alive.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -40,6 +41,8 @@ static int write_alive(struct options *opts, struct tracer *tracer, const struct
 		err = tracer__walk(tracer, on_record, &look);
 	if (!err)
 		err = out__flush(look.out);
+	if (err == -EPIPE) /* `| head -1` */
+		err = 0;
 	if (err)
 		log__error("cannot write what is alive: %s", strerror(-err));
 	out__free(look.out);
@@ -51,7 +54,10 @@ int alive__run(struct options *opts, const struct session_hooks *hooks)
 {
 	struct tracer_opts topts = {.filter = &opts->filter, .snapshot = true};
 	struct tracer *tracer = NULL;
-	int err = tracer__new(&topts, &tracer);
+	int err;
+
+	signal(SIGPIPE, SIG_IGN);
+	err = tracer__new(&topts, &tracer);
 
 	if (err)
 		return session__exit_status(err);

@@ -19,6 +19,7 @@ static _Noreturn void run(int gate, char **argv)
 
 	if (read(gate, &byte, 1) != 1) /* the tracer did not come up */
 		_exit(126);
+	log__set_watch(NULL); /* its timer is not inherited */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -51,13 +52,12 @@ int child__prepare(struct child *c, char **argv)
 	return 0;
 }
 
-int child__release(struct child *c)
+void child__release(struct child *c)
 {
-	int err = write(c->gate, "", 1) == 1 ? 0 : -errno;
-
+	/* When it cannot be told it is gone, or goes with the gate. */
+	(void)!write(c->gate, "", 1);
 	close(c->gate);
 	c->gate = -1;
-	return err;
 }
 
 bool child__reap(struct child *c)

@@ -9,14 +9,14 @@
 
 struct child {
 	pid_t pid;  /* 0: none, or reaped */
-	int gate;   /* closing it lets the command run */
+	int gate;   /* a byte written lets the command run, closing it without one ends it; -1: it runs */
 	int status; /* as the shell would report it, once reaped */
 };
 
 /* Forks; the child waits. 0 or -errno. */
 int child__prepare(struct child *c, char **argv);
-/* 0 or -errno. */
-int child__release(struct child *c);
+/* Lets it run. */
+void child__release(struct child *c);
 /* True when it has ended; `status` is set. Never blocks. */
 bool child__reap(struct child *c);
 /* SIGTERM, and a second later SIGKILL; returns when it has ended. */

@@ -136,6 +136,13 @@ static error_t refuse_course(const struct options *o)
 	return OPTIONS_TOLD;
 }
 
+/* As where $CMD is empty: without a command all of the host would be traced. */
+static error_t refuse_nothing(void)
+{
+	log__error("there is no command after --: name one, or leave out the --");
+	return OPTIONS_TOLD;
+}
+
 static error_t parse_trace(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -148,6 +155,8 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 		o->alive = true;
 		return 0;
 	case ARGP_KEY_END:
+		if (state->quoted && !o->cmd)
+			return refuse_nothing();
 		return o->alive ? refuse_course(o) : 0;
 	case ARGP_KEY_ARG:
 		if (!state->quoted)

@@ -48,8 +48,10 @@ struct session {
 	uint64_t deadline;  /* UINT64_MAX: none */
 	uint64_t signal_ns; /* when a signal first asked for the end; 0: none has */
 	bool is_urgent;	    /* it did so again, or something was given up already */
-	size_t unread;	    /* records that waited when the output was given up */
+	size_t unread;	    /* records that came when nothing was written any more */
 	bool is_last;	    /* the last interval is being written */
+	int err;	    /* the first failure; it has been told */
+	bool is_over;	    /* nothing is written any more; only the command is waited for */
 	bool stop;
 };
 
@@ -58,6 +60,10 @@ static int on_record(void *ctx, const void *data, size_t sz)
 	struct session *s = ctx;
 	struct record rec;
 
+	if (s->is_over) {
+		s->unread++;
+		return 0;
+	}
 	if (record__decode(data, sz, &rec)) {
 		s->malformed++;
 		return 0;
@@ -79,14 +85,14 @@ static int update_stats(struct session *s, uint64_t now)
 	for (int i = 0; i < __SF_LOST_MAX; i++)
 		delta[i] = stats.lost[i] - s->stats.lost[i];
 	s->stats = stats;
-	return out__lost(s->out, now, delta);
+	return s->is_over ? 0 : out__lost(s->out, now, delta);
 }
 
 static int drain(struct session *s)
 {
 	int err = tracer__drain(s->tracer, on_record, s);
 
-	return err ? err : out__flush(s->out);
+	return err || s->is_over ? err : out__flush(s->out);
 }
 
 static void call(const struct session *s, void (*hook)(void *ctx))
@@ -116,7 +122,7 @@ static int do_periodic(struct session *s, uint64_t now)
 		err = update_stats(s, now);
 		call(s, s->hooks->second);
 	}
-	if (!err && now >= s->next_tick) {
+	if (!err && !s->is_over && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
 		err = tick(s, now);
 	}
@@ -186,7 +192,7 @@ static int check_command_done(struct session *s, uint64_t now)
 	if (!s->opts->cmd || s->child.pid)
 		return 0;
 	err = update_stats(s, now);
-	if (!alive(s))
+	if (s->is_over || !alive(s))
 		s->stop = true;
 	return err;
 }
@@ -207,7 +213,7 @@ static int step(struct session *s)
 		{.fd = s->signals, .events = POLLIN},
 		{.fd = tracer__fd(s->tracer), .events = POLLIN},
 		/* POLLERR: whoever read it is gone */
-		{.fd = s->hooks->writes_stdout ? STDOUT_FILENO : -1, .events = 0},
+		{.fd = s->hooks->writes_stdout && !s->is_over ? STDOUT_FILENO : -1, .events = 0},
 	};
 	uint64_t now;
 	int err;
@@ -339,44 +345,51 @@ static int start(struct session *s)
 	return err;
 }
 
-static int on_unread(void *ctx, const void *data, size_t sz)
+static void tell_end(const struct session *s)
 {
-	struct session *s = ctx;
-
-	(void)data;
-	(void)sz;
-	s->unread++;
-	return 0;
-}
-
-/* Each record would have been a line. */
-static void tell_stall(struct session *s)
-{
-	if (!s->hooks->wants_sums)
-		tracer__drain(s->tracer, on_unread, s);
-	log__error("standard output stalled: %zu lines were not written%s",
-		   out__unwritten(s->out) + s->unread,
-		   s->hooks->wants_sums && !s->is_last ? ", nor what was counted after them" : "");
-	(void)update_stats(s, clock__mono_ns());
-}
-
-static void tell_end(struct session *s, int err)
-{
-	if (err == -ECANCELED) {
-		tell_stall(s);
-	} else if (err) {
-		log__error("cannot %s: %s", s->hooks->writes_stdout ? "write to standard output" : "go on",
-			   strerror(-err));
+	/* Each record would have been a line. */
+	if (s->err == -ECANCELED)
+		log__error("standard output stalled: %zu lines were not written%s",
+			   out__unwritten(s->out) + s->unread,
+			   s->hooks->wants_sums && !s->is_last ? ", nor what was counted after them" : "");
+	else if (s->err)
 		return;
-	}
 	tell_summary(s);
 	tell_usage(s);
 }
 
-static int loop(struct session *s)
+/*
+ * A command is not ours to end: it goes on, and is waited for. A reader that has gone away (`| head -1`) has what it wants,
+ * which is no failure.
+ */
+static void fail(struct session *s, int err)
+{
+	err = err == -EPIPE && s->hooks->writes_stdout ? 0 : err;
+	if (err && !s->err && err != -ECANCELED)
+		log__error("cannot %s: %s%s", s->hooks->writes_stdout ? "write to standard output" : "go on",
+			   strerror(-err), s->child.pid ? "; the command goes on" : "");
+	s->err = s->err ? s->err : err;
+	s->is_over = true;
+	s->stop |= !s->child.pid;
+}
+
+/* Writes what is left. */
+static int finish(struct session *s)
+{
+	int err = drain(s);
+
+	if (!err)
+		err = update_stats(s, clock__mono_ns());
+	if (err || s->is_over)
+		return err;
+	s->is_last = true;
+	return tick(s, clock__mono_ns());
+}
+
+static void loop(struct session *s)
 {
 	uint64_t now = clock__mono_ns();
-	int err = 0;
+	int err;
 
 	s->next_second = now + SECOND_NS;
 	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
@@ -384,18 +397,16 @@ static int loop(struct session *s)
 	tell_ready(s);
 	call(s, s->hooks->ready);
 	if (s->child.pid)
-		err = child__release(&s->child);
-	while (!err && !s->stop)
+		child__release(&s->child);
+	while (!s->stop) {
 		err = step(s);
-	if (!err)
-		err = drain(s);
-	if (!err)
-		err = update_stats(s, clock__mono_ns());
-	s->is_last = !err;
-	if (!err)
-		err = tick(s, clock__mono_ns());
-	tell_end(s, err);
-	return err;
+		if (err)
+			fail(s, err);
+	}
+	err = finish(s);
+	if (err)
+		fail(s, err);
+	tell_end(s);
 }
 
 enum exit_status session__exit_status(int err)
@@ -417,9 +428,9 @@ int session__run(const struct options *opts, const struct session_hooks *hooks, 
 		status = session__exit_status(err);
 		child__end(&s.child);
 	} else {
-		err = loop(&s);
+		loop(&s);
 		child__end(&s.child);
-		status = err ? EXIT_RUNTIME : opts->cmd ? s.child.status : EXIT_DONE;
+		status = s.child.status ? s.child.status : s.err ? EXIT_RUNTIME : EXIT_DONE;
 	}
 	call(&s, hooks->stop);
 	log__set_watch(NULL);

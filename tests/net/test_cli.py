@@ -81,6 +81,8 @@ def check_complaint(stderr, *words):
     (["trace", "--tier", "best-ever"], ["best-ever"]),
     (["trace", "-4", "-6"], []),
     (["trace", "-p", "bad\x1b[31m\x07pid"], ["bad"]),
+    (["trace", "--"], ["command", "--"]),
+    (["trace", "--json", "-p", "1", "--"], ["command", "--"]),
     (["hist", "-i", "-5"], ["-5"]),
     (["hist", "-i", "soon"], ["soon"]),
     (["no-such-command"], ["no-such-command"]),
@@ -181,8 +183,20 @@ def test_reader_goes_away(netns, spawn):
     assert wait_until(is_over, every=0.1)
     assert len(process.stdout.splitlines()) == 1
     told, _, status = process.stderr.rpartition("status ")
-    assert int(status) == FAILED
-    check_complaint(complaints(told), "pipe")
+    assert int(status) == 0
+    assert "error" not in told
+
+
+def test_reader_of_what_is_alive_goes_away(netns, spawn):
+    held = [dial(netns, netns) for _ in range(1000)]
+    process = spawn(["sh", "-c", '{ "$@"; echo "status $?" >&2; } | head -1', "sh", settings.SYNFIN, "trace", "--alive",
+                     "--json", *tier_args(), "--netns", netns.path])
+    assert process.wait() == 0
+    assert len(process.stdout.splitlines()) == 1
+    assert process.stderr == "status 0\n"
+    for both in held:
+        for sock in both:
+            sock.close()
 
 
 @pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143),
@@ -214,6 +228,25 @@ def test_command_and_its_children_alone(netns, serve, spawn, tmp_path):
     records = [record for record in process.json_lines() if record["type"] in ("open", "close")]
     assert len(conns) == 2 and len(records) == 4
     assert {(record["owner"]["pid"], record["lport"]) for record in records} == conns
+
+
+@pytest.mark.parametrize("own, status", [(0, FAILED), (7, 7)])
+@pytest.mark.parametrize("stdout, word", [(">/dev/full", "No space left"), ("| head -1", None)])
+def test_command_outlives_the_output(netns, serve, spawn, tmp_path, own, status, stdout, word):
+    """What fails is synfin's output, not the command: that goes on to its own end."""
+    serve(netns, "--port", 5001, "--count", 9)
+    connect = f"{settings.PEER} load --connect 127.0.0.1:5001 --close-first --count 3"
+    script = f"exec >/dev/null; {connect}; sleep 2; {connect}; touch {tmp_path}/done; exit {own}"
+    process = spawn(["sh", "-c", f'{{ "$@"; echo "status $?" >&2; }} {stdout}', "sh", settings.SYNFIN, "trace", "--json",
+                     *tier_args(), "--", "nsenter", f"--net={netns.path}", "--", "sh", "-c", script])
+    process.wait()
+    told, _, ended = process.stderr.rpartition("status ")
+    assert int(ended) == (status if word else own)
+    assert (tmp_path / "done").exists()
+    if word:
+        check_complaint(complaints(told), word, "the command goes on")
+    else:
+        assert "error" not in told
 
 
 def test_signals_end_it_well(netns, trace):
