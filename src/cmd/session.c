@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -18,6 +17,7 @@
 #include "base/log.h"
 #include "base/usage.h"
 #include "cmd/child.h"
+#include "cmd/signals.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
@@ -39,7 +39,7 @@ struct session {
 	struct write_watch watch; /* of what writes to standard output and error */
 	struct cgroups *cgroups;
 	struct child child;
-	int signals; /* signalfd */
+	struct signals signals;
 	struct tracer_stats stats;
 	uint64_t malformed;
 	uint64_t backwards;
@@ -121,6 +121,7 @@ static int do_periodic(struct session *s, uint64_t now)
 		clock__sync(&s->clk);
 		err = update_stats(s, now);
 		call(s, s->hooks->second);
+		child__follow_terminal(&s->child);
 	}
 	if (!err && !s->is_over && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
@@ -139,37 +140,57 @@ static uint64_t alive(const struct session *s)
 	return opened > ended ? opened - ended : 0;
 }
 
-/* The command decides; a second signal ends us without it. */
-static void on_end_signal(struct session *s, int signo)
+static void on_end_signal(struct session *s)
 {
 	uint64_t now = clock__mono_ns();
-	bool is_first = !s->signal_ns;
 
-	if (is_first)
+	if (!s->signal_ns)
 		s->signal_ns = now;
 	else if (now - s->signal_ns > REPEAT_NS)
 		s->is_urgent = true;
-	if (s->child.pid && is_first)
-		child__signal(&s->child, signo);
 	s->stop |= !s->child.pid || s->is_urgent;
 }
 
-static void on_signal(struct session *s, int signo)
+/* The command decides what comes of it; a second request for the end ends us without it. */
+static void pass_on(struct session *s, const struct signalfd_siginfo *info)
 {
-	if (signo == SIGUSR1 || signo == SIGHUP)
+	int signo = (int)info->ssi_signo;
+	bool asks_for_end = signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT;
+
+	/*
+	 * What the terminal sends to our process group, the command has got as well if it is in there. A hangup it
+	 * tells the leader of the session alone, which we may be.
+	 */
+	if (info->ssi_code == SI_KERNEL && s->child.tty < 0 && signo != SIGHUP)
+		return;
+	if (!asks_for_end || !s->signal_ns)
+		child__signal(&s->child, signo);
+	if (asks_for_end)
+		on_end_signal(s);
+}
+
+static void on_signal(struct session *s, const struct signalfd_siginfo *info)
+{
+	int signo = (int)info->ssi_signo;
+
+	if (signo == SIGCHLD) {
+		if (child__reap(&s->child))
+			s->deadline = clock__mono_ns() + LINGER_NS;
+	} else if (s->hooks->signal && (signo == SIGUSR1 || signo == SIGHUP)) {
 		s->stop |= s->hooks->signal(s->ctx, signo);
-	else if (signo != SIGCHLD)
-		on_end_signal(s, signo);
-	else if (child__reap(&s->child))
-		s->deadline = clock__mono_ns() + LINGER_NS;
+	} else if (s->child.pid) {
+		pass_on(s, info);
+	} else if (signo != SIGTSTP) {
+		on_end_signal(s);
+	}
 }
 
 static void read_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
 
-	while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-		on_signal(s, (int)info.ssi_signo);
+	while (read(s->signals.fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(s, &info);
 }
 
 /* Of a write that waits for its reader; see base/write.h. */
@@ -210,7 +231,7 @@ static int poll_ms(const struct session *s)
 static int step(struct session *s)
 {
 	struct pollfd fds[] = {
-		{.fd = s->signals, .events = POLLIN},
+		{.fd = s->signals.fd, .events = POLLIN},
 		{.fd = tracer__fd(s->tracer), .events = POLLIN},
 		/* POLLERR: whoever read it is gone */
 		{.fd = s->hooks->writes_stdout && !s->is_over ? STDOUT_FILENO : -1, .events = 0},
@@ -287,25 +308,6 @@ static void tell_summary(const struct session *s)
 			  s->backwards + c[SF_CNT_BACKWARDS]);
 }
 
-static int open_signals(struct session *s)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGCHLD);
-	if (s->hooks->signal) {
-		sigaddset(&set, SIGUSR1);
-		sigaddset(&set, SIGHUP);
-	}
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signals < 0 ? -errno : 0;
-}
-
 static int start(struct session *s)
 {
 	struct filter filter = s->opts->filter;
@@ -319,11 +321,13 @@ static int start(struct session *s)
 		.force_tier = s->opts->force_tier,
 		.tier = s->opts->tier,
 	};
-	int err = open_signals(s);
+	int err = signals__open(&s->signals, s->hooks->signal);
 
 	if (!err && s->opts->cmd) {
-		err = child__prepare(&s->child, s->opts->cmd);
+		err = child__prepare(&s->child, s->opts->cmd, &s->signals);
 		filter.trees[filter.tree_cnt++] = (uint32_t)s->child.pid;
+		if (!err && s->child.tty >= 0)
+			err = signals__take(&s->signals, SIGTSTP);
 	}
 	if (err) {
 		log__error("cannot start: %s", strerror(-err));
@@ -416,7 +420,7 @@ enum exit_status session__exit_status(int err)
 
 int session__run(const struct options *opts, const struct session_hooks *hooks, void *ctx)
 {
-	struct session s = {.opts = opts, .hooks = hooks, .ctx = ctx, .signals = -1};
+	struct session s = {.opts = opts, .hooks = hooks, .ctx = ctx, .signals.fd = -1};
 	int err, status;
 
 	s.watch = (struct write_watch){.gives_up = gives_up, .ctx = &s};
@@ -437,7 +441,6 @@ int session__run(const struct options *opts, const struct session_hooks *hooks, 
 	tracer__free(s.tracer);
 	out__free(s.out);
 	cgroups__free(s.cgroups);
-	if (s.signals >= 0)
-		close(s.signals);
+	signals__close(&s.signals);
 	return status;
 }

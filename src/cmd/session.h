@@ -18,7 +18,7 @@ struct session_hooks {
 	void (*ready)(void *ctx);
 	void (*second)(void *ctx); /* about once a second, as long as the loop runs */
 	void (*tick)(void *ctx);   /* after each interval, and at the end */
-	/* SIGUSR1 and SIGHUP, which kill where this is NULL; true ends the run. */
+	/* SIGUSR1 and SIGHUP, which end the run where this is NULL; true ends it. */
 	bool (*signal)(void *ctx, int signo);
 	void (*stop)(void *ctx); /* before the output is freed; also when the run failed to start */
 };

@@ -155,3 +155,47 @@ def test_second_signal_while_stalled(netns, start, narrow, messages):
     time.sleep(0.25)
     assert time_to_end(child, signal.SIGINT) < AT_ONCE
     assert "stalled" in messages[1]()
+
+
+ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("command, signum", [(command, one) for command in ("trace", "hist") for one in ENDS] +
+                         [("export", one) for one in ENDS if one not in (signal.SIGHUP, signal.SIGUSR1)])
+def test_every_signal_sums_up(netns, spawn, command, signum):
+    """The connection of a session that drops (SIGHUP) is no reason to lose what was added up."""
+    args = ["--listen", "127.0.0.1:0"] if command == "export" else ["--json"]
+    process = spawn([settings.SYNFIN, command, *args, *tier_args(), "--netns", netns.path])
+    process.wait_for("synfin: ready")
+    make_connections(netns, 3)
+    assert process.stop(signum) == 0
+    assert "3 client and 3 server opens begun" in process.stderr
+    if command == "trace":
+        assert len(process.json_lines()) == 15
+    if command == "hist":
+        assert '"count":3' in process.stdout
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
+def test_ignored_signals_stay_ignored(netns, spawn, signum):
+    """As with nohup."""
+    process = spawn([settings.SYNFIN, "hist", *tier_args(), "--netns", netns.path],
+                    preexec_fn=lambda: signal.signal(signum, signal.SIG_IGN))
+    process.wait_for("synfin: ready")
+    process.child.send_signal(signum)
+    time.sleep(0.3)
+    make_connections(netns, 3)
+    assert process.stop(signal.SIGTERM) == 0
+    assert "3 client and 3 server opens begun" in process.stderr
+
+
+def test_signal_twice_at_once(netns, spawn):
+    """As timeout(1) sends it: to its child, and to the process group of both."""
+    process = spawn([settings.SYNFIN, "hist", "--json", *tier_args(), "--netns", netns.path])
+    process.wait_for("synfin: ready")
+    make_connections(netns, 3)
+    for _ in range(5):
+        process.child.send_signal(signal.SIGTERM)
+        time.sleep(0.005)
+    assert process.wait() == 0
+    assert '"count":3' in process.stdout and "3 client and 3 server opens begun" in process.stderr
