@@ -2,8 +2,10 @@
 /* synfin: the commands by name. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -41,6 +43,20 @@ static int check_stdout(void)
 	return fcntl(STDOUT_FILENO, F_GETFD) < 0 ? -EBADF : 0;
 }
 
+/*
+ * A setuid copy would run any command with its rights and write wherever those let it: nothing here was made for callers
+ * who have fewer.
+ */
+static bool has_foreign_rights(void)
+{
+	if (!getauxval(AT_SECURE))
+		return false;
+	log__error(
+		"this copy has rights that its caller lacks (setuid, setgid or file capabilities): take them "
+		"away and run it as root");
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -49,6 +65,8 @@ int main(int argc, char **argv)
 		log__error("standard output is closed: there is nowhere to write to");
 		return EXIT_RUNTIME;
 	}
+	if (has_foreign_rights())
+		return EXIT_UNABLE;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(name, commands[i].name) == 0) {
 			argv[1] = (char *)commands[i].title;

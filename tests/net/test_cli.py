@@ -126,6 +126,18 @@ def test_not_root(public_synfin):
     check_complaint(result.stderr, "CAP_")
 
 
+@pytest.mark.parametrize("mode", [0o4755, 0o2755])
+@pytest.mark.parametrize("args", [["trace", "--", "id", "-u"], ["check"], ["export", "--textfile", "/no/such/file"]])
+def test_setuid_copy(public_synfin, mode, args):
+    """It would run the command as root."""
+    os.chmod(public_synfin, mode)
+    result = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", public_synfin, *args],
+                            capture_output=True, text=True, timeout=settings.PATIENCE, check=False)
+    assert result.returncode == NOT_ABLE, result
+    assert not result.stdout
+    check_complaint(result.stderr, "setuid", "rights")
+
+
 def test_no_btf():
     """The kernel's type information hidden under an empty directory, in a mount namespace of its own."""
     result = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" trace",
