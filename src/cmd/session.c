@@ -26,6 +26,7 @@
 #define SECOND_NS 1000000000ULL
 #define LINGER_NS SECOND_NS /* for connections of the command that are not over when it is */
 
+#define LAST_DRAINS 40		 /* as many as a full ring buffer takes */
 #define PATIENCE_NS 500000000ULL /* with a reader that has stalled, once we are to end */
 #define REPEAT_NS   200000000ULL /* a signal that comes sooner is the same again: timeout(1) sends each twice */
 
@@ -45,6 +46,7 @@ struct session {
 	uint64_t backwards;
 	uint64_t next_second;
 	uint64_t next_tick; /* UINT64_MAX: none */
+	bool has_more;	    /* records may wait that were not drained */
 	uint64_t deadline;  /* UINT64_MAX: none */
 	uint64_t signal_ns; /* when a signal first asked for the end; 0: none has */
 	bool is_urgent;	    /* it did so again, or something was given up already */
@@ -92,6 +94,8 @@ static int drain(struct session *s)
 {
 	int err = tracer__drain(s->tracer, on_record, s);
 
+	s->has_more = err != 0;
+	err = err < 0 ? err : 0;
 	return err || s->is_over ? err : out__flush(s->out);
 }
 
@@ -224,7 +228,7 @@ static int poll_ms(const struct session *s)
 	uint64_t next = s->next_second < s->next_tick ? s->next_second : s->next_tick, now = clock__mono_ns();
 
 	if (!s->hooks->wants_sums)
-		return POLL_MS;
+		return s->has_more ? 0 : POLL_MS;
 	return next > now ? (int)((next - now) / 1000000) + 1 : 0;
 }
 
@@ -377,17 +381,37 @@ static void fail(struct session *s, int err)
 	s->stop |= !s->child.pid;
 }
 
-/* Writes what is left. */
-static int finish(struct session *s)
+/*
+ * What waits in the ring buffer now, not what comes meanwhile. After a failure, or a second signal, what is left of that is
+ * only counted.
+ */
+static void drain_last(struct session *s)
 {
-	int err = drain(s);
+	int err;
 
-	if (!err)
-		err = update_stats(s, clock__mono_ns());
-	if (err || s->is_over)
-		return err;
-	s->is_last = true;
-	return tick(s, clock__mono_ns());
+	s->has_more = true;
+	for (int i = 0; i < LAST_DRAINS && s->has_more; i++) {
+		err = drain(s);
+		read_signals(s);
+		if (!err && s->has_more && s->is_urgent)
+			err = -ECANCELED;
+		if (err)
+			fail(s, err);
+	}
+}
+
+/* Writes what is left. */
+static void finish(struct session *s)
+{
+	int err;
+
+	drain_last(s);
+	err = update_stats(s, clock__mono_ns());
+	s->is_last = !s->is_over;
+	if (!err && !s->is_over)
+		err = tick(s, clock__mono_ns());
+	if (err)
+		fail(s, err);
 }
 
 static void loop(struct session *s)
@@ -407,9 +431,7 @@ static void loop(struct session *s)
 		if (err)
 			fail(s, err);
 	}
-	err = finish(s);
-	if (err)
-		fail(s, err);
+	finish(s);
 	tell_end(s);
 }
 

@@ -35,6 +35,7 @@
 #define IDLE_RING_SZ	   65536U /* nothing is written; a multiple of any page's size */
 #define PREALLOCATED_CONNS 65536
 #define PREALLOCATED_ROWS  16384
+#define DRAIN_MAX	   1024
 
 struct tracer {
 	struct tracer_opts opts;
@@ -50,6 +51,7 @@ struct tracer {
 	int cpu_cnt;
 	tracer_record_fn fn; /* of the drain that is running */
 	void *ctx;
+	int drained; /* by it */
 };
 
 /* --- libbpf's messages: shown with the debug level, and searched for the program that was refused ---------
@@ -387,7 +389,10 @@ static int on_sample(void *ctx, void *data, size_t sz)
 {
 	struct tracer *t = ctx;
 
-	return t->fn(t->ctx, data, sz);
+	int err = t->fn(t->ctx, data, sz);
+
+	/* libbpf itself goes on for as long as records come. */
+	return err ? err : ++t->drained < DRAIN_MAX ? 0 : -EAGAIN;
 }
 
 static void note_warm(struct tracer *t, enum hook_id id, int err)
@@ -547,9 +552,10 @@ int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx)
 
 	t->fn = fn;
 	t->ctx = ctx;
+	t->drained = 0;
 	t->skel->bss->woken = false;
 	err = ring_buffer__consume(t->ring);
-	return err < 0 ? err : 0;
+	return err == -EAGAIN ? 1 : err < 0 ? err : 0;
 }
 
 int tracer__sweep(struct tracer *t)

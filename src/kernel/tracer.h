@@ -45,7 +45,10 @@ void tracer__free(struct tracer *t);
 /* A record: `data` is raw, for record__decode(). Non-zero stops the drain and is returned by it. */
 typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t sz);
 
-/* All records that are there. 0 or what `fn` returned. */
+/*
+ * The records that are there, at most 1,024: a flood of them must not keep the caller from all else. 0, 1 when more may be
+ * there, or what `fn` returned, which must not be -EAGAIN.
+ */
 int tracer__drain(struct tracer *t, tracer_record_fn fn, void *ctx);
 /* Readable when records wait that should not wait longer. */
 int tracer__fd(const struct tracer *t);

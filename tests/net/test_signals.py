@@ -199,3 +199,22 @@ def test_signal_twice_at_once(netns, spawn):
         time.sleep(0.005)
     assert process.wait() == 0
     assert '"count":3' in process.stdout and "3 client and 3 server opens begun" in process.stderr
+
+
+def test_signal_in_a_flood(netns, spawn):
+    """
+    More records than synfin can read, since it shares one processor with what makes them and has a fiftieth of it. It must
+    see the signals while they come: after the first it writes what waits, at the second no more.
+    """
+    process = spawn(["taskset", "-c", "0", settings.SYNFIN, "trace", "--json", "--stages", *tier_args(), "--netns", netns.path])
+    process.wait_for("synfin: ready")
+    os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+    load = spawn(["taskset", "-c", "0", settings.CHURNER, "churn", "--seconds", "25"], netns=netns)
+    time.sleep(3)
+    process.child.send_signal(signal.SIGINT)
+    time.sleep(1)
+    status = process.stop()
+    assert load.status is None
+    unwritten = re.search(r"(\d+) lines were not written\n", process.stderr)
+    assert status == (1 if unwritten else 0)
+    assert "; lost: " in process.stderr
