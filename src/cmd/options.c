@@ -159,9 +159,12 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 			return refuse_nothing();
 		return o->alive ? refuse_course(o) : 0;
 	case ARGP_KEY_ARG:
-		if (!state->quoted)
-			return ARGP_ERR_UNKNOWN;
-		(void)arg;
+		if (!state->quoted) {
+			log__error("'%s' is no option: to trace a command write -- before it: synfin trace "
+				   "-- %s",
+				   arg, arg);
+			return OPTIONS_TOLD;
+		}
 		o->cmd = &state->argv[state->next - 1];
 		state->next = state->argc;
 		return 0;
