@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -47,4 +48,15 @@ int file__replace(const char *path, struct str *text)
 	str__reset(text);
 	str__fini(&temporary);
 	return err;
+}
+
+int file__create(const char *path)
+{
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, READABLE_BY_ALL);
+	int err = fd < 0 || fcntl(fd, F_SETFL, 0) ? -errno : 0;
+
+	if (err && fd >= 0)
+		close(fd);
+	return err ? err : fd;
 }

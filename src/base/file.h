@@ -10,6 +10,12 @@
 bool file__is_replaceable(const char *path);
 
 /*
+ * A new file, or one that is there emptied, to be written as we go; pipes and devices, too. A pipe that nobody reads fails
+ * with -ENXIO instead of waiting. The descriptor or -errno.
+ */
+int file__create(const char *path);
+
+/*
  * Puts the text where `path` is, so that whoever opens it sees the old contents or the new ones, whole: a new
  * file of the same directory, synced, takes its name. Empties the text. 0 or -errno; then what was
  * there stands. -EOPNOTSUPP: it is not replaceable.

@@ -17,7 +17,7 @@ static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct
 }
 
 static const struct session_hooks session_hooks = {
-	.make_out = make_out, .wants_sums = true, .writes_stdout = true};
+	.make_out = make_out, .wants_sums = true, .writes_output = true};
 
 int cmd__hist(int argc, char **argv)
 {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -40,6 +41,7 @@ static const struct argp_option trace_options[] = {
 	 "also a record for each stage: SYN, SYN-ACK, ... FIN, with sequence numbers", 2},
 	{"alive", KEY_ALIVE, NULL, 0, "only the connections that are there now: state, owner, age; then exit",
 	 2},
+	{"output", 'o', "FILE", 0, "write to this file, where CMD writes to standard output, too", 2},
 	{0},
 };
 
@@ -153,6 +155,9 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_ALIVE:
 		o->alive = true;
+		return 0;
+	case 'o':
+		o->output = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (state->quoted && !o->cmd)
@@ -412,6 +417,7 @@ static enum exit_status parse_args(enum options_set set, const char *usage, cons
 static void set_defaults(struct options *opts)
 {
 	memset(opts, 0, sizeof(*opts));
+	opts->output_fd = STDOUT_FILENO;
 	opts->max_series = DEFAULT_SERIES;
 	opts->listen = default_listen();
 	edges__default(&opts->edges);

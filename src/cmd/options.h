@@ -22,6 +22,8 @@ struct options {
 	bool json;
 	bool stages;	      /* trace */
 	bool alive;	      /* trace: what is there now, then exit */
+	const char *output;   /* trace: where records go; NULL: standard output */
+	int output_fd;	      /* the same, opened; whoever opens it closes it */
 	struct by by;	      /* hist, export */
 	uint64_t max_series;  /* hist, export */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */

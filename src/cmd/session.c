@@ -37,7 +37,7 @@ struct session {
 	struct clock clk;
 	struct tracer *tracer;
 	struct out *out;
-	struct write_watch watch; /* of what writes to standard output and error */
+	struct write_watch watch; /* of what writes to the output and standard error */
 	struct cgroups *cgroups;
 	struct child child;
 	struct signals signals;
@@ -238,7 +238,7 @@ static int step(struct session *s)
 		{.fd = s->signals.fd, .events = POLLIN},
 		{.fd = tracer__fd(s->tracer), .events = POLLIN},
 		/* POLLERR: whoever read it is gone */
-		{.fd = s->hooks->writes_stdout && !s->is_over ? STDOUT_FILENO : -1, .events = 0},
+		{.fd = s->hooks->writes_output && !s->is_over ? s->opts->output_fd : -1, .events = 0},
 	};
 	uint64_t now;
 	int err;
@@ -353,11 +353,16 @@ static int start(struct session *s)
 	return err;
 }
 
+static const char *output_name(const struct session *s)
+{
+	return s->opts->output ? s->opts->output : "standard output";
+}
+
 static void tell_end(const struct session *s)
 {
 	/* Each record would have been a line. */
 	if (s->err == -ECANCELED)
-		log__error("standard output stalled: %zu lines were not written%s",
+		log__error("%s stalled: %zu lines were not written%s", output_name(s),
 			   out__unwritten(s->out) + s->unread,
 			   s->hooks->wants_sums && !s->is_last ? ", nor what was counted after them" : "");
 	else if (s->err)
@@ -372,10 +377,11 @@ static void tell_end(const struct session *s)
  */
 static void fail(struct session *s, int err)
 {
-	err = err == -EPIPE && s->hooks->writes_stdout ? 0 : err;
+	err = err == -EPIPE && s->hooks->writes_output ? 0 : err;
 	if (err && !s->err && err != -ECANCELED)
-		log__error("cannot %s: %s%s", s->hooks->writes_stdout ? "write to standard output" : "go on",
-			   strerror(-err), s->child.pid ? "; the command goes on" : "");
+		log__error("cannot %s%s: %s%s", s->hooks->writes_output ? "write to " : "go on",
+			   s->hooks->writes_output ? output_name(s) : "", strerror(-err),
+			   s->child.pid ? "; the command goes on" : "");
 	s->err = s->err ? s->err : err;
 	s->is_over = true;
 	s->stop |= !s->child.pid;
@@ -447,7 +453,7 @@ int session__run(const struct options *opts, const struct session_hooks *hooks, 
 
 	s.watch = (struct write_watch){.gives_up = gives_up, .ctx = &s};
 	/* The server's thread of export writes messages, too; a watched write is for one thread. */
-	if (hooks->writes_stdout)
+	if (hooks->writes_output)
 		log__set_watch(&s.watch);
 	err = start(&s);
 	if (err) {

@@ -14,7 +14,7 @@ struct session_hooks {
 	/* Makes the output, once everything is attached. 0 or -errno. */
 	int (*make_out)(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out);
 	bool wants_sums;    /* by tracer__read_sums(); there are no records then */
-	bool writes_stdout; /* then the run ends when nobody reads it any more */
+	bool writes_output; /* then the run ends when nobody reads it any more */
 	void (*ready)(void *ctx);
 	void (*second)(void *ctx); /* about once a second, as long as the loop runs */
 	void (*tick)(void *ctx);   /* after each interval, and at the end */

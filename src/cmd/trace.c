@@ -4,18 +4,37 @@
 #include "cmd/command.h"
 #include "cmd/session.h"
 
+#include <string.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
 
 static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out)
 {
 	const struct options *opts = ctx;
 
 	(void)t;
-	return opts->json ? out__new_jsonl(STDOUT_FILENO, clk, ret_out)
-			  : out__new_table(STDOUT_FILENO, clk, ret_out);
+	return opts->json ? out__new_jsonl(opts->output_fd, clk, ret_out)
+			  : out__new_table(opts->output_fd, clk, ret_out);
 }
 
-static const struct session_hooks session_hooks = {.make_out = make_out, .writes_stdout = true};
+static const struct session_hooks session_hooks = {.make_out = make_out, .writes_output = true};
+
+static enum exit_status open_output(struct options *opts)
+{
+	int fd;
+
+	if (!opts->output)
+		return EXIT_DONE;
+	fd = file__create(opts->output);
+	if (fd < 0) {
+		log__error("--output: cannot write to '%s': %s", opts->output, strerror(-fd));
+		return EXIT_USAGE;
+	}
+	opts->output_fd = fd;
+	return EXIT_DONE;
+}
 
 int cmd__trace(int argc, char **argv)
 {
@@ -26,7 +45,12 @@ int cmd__trace(int argc, char **argv)
 		"With CMD, only its own and its children's, until it ends; its exit status is passed on.",
 		argc, argv, &opts);
 
+	if (!status)
+		status = open_output(&opts);
 	if (status)
 		return status;
-	return opts.alive ? alive__run(&opts, &session_hooks) : session__run(&opts, &session_hooks, &opts);
+	status = opts.alive ? alive__run(&opts, &session_hooks) : session__run(&opts, &session_hooks, &opts);
+	if (opts.output)
+		close(opts.output_fd);
+	return status;
 }

@@ -264,6 +264,50 @@ def test_command_outlives_the_output(netns, serve, spawn, tmp_path, own, status,
         assert "error" not in told
 
 
+def trace_command(spawn, serve, netns, *args, script="true"):
+    """trace -- of a command that makes a connection and says a word."""
+    serve(netns, "--port", 5001, "--count", 9)
+    connect = f"{settings.PEER} load --connect 127.0.0.1:5001 --close-first >/dev/null"
+    process = spawn([settings.SYNFIN, "trace", *tier_args(), *args, "--", "nsenter", f"--net={netns.path}", "--", "sh", "-c",
+                     f"{connect}; echo word; {script}"])
+    process.wait()
+    return process
+
+
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_output_beside_the_command(netns, serve, spawn, tmp_path, option):
+    path = tmp_path / "records"
+    path.write_text("what was there before\n" * 1000, encoding="ascii")
+    process = trace_command(spawn, serve, netns, "--json", option, path)
+    assert process.status == 0 and process.stdout == "word\n"
+    assert [json.loads(line)["type"] for line in path.read_text(encoding="ascii").splitlines()] == ["open", "close"]
+
+
+def test_output_fails_beside_the_command(netns, serve, spawn):
+    process = trace_command(spawn, serve, netns, "-o", "/dev/full", script="sleep 1; exit 5")
+    assert process.status == 5 and process.stdout == "word\n"
+    check_complaint(complaints(process.stderr), "/dev/full", "No space left", "the command goes on")
+
+
+def test_output_of_what_is_alive(netns, tmp_path):
+    held = dial(netns, netns)
+    result = synfin("trace", "--alive", "--json", "-o", tmp_path / "alive", "--netns", netns.path, *tier_args())
+    assert result.returncode == 0 and not result.stdout
+    assert len((tmp_path / "alive").read_text(encoding="ascii").splitlines()) == 2
+    for sock in held:
+        sock.close()
+
+
+def test_output_that_cannot_be(tmp_path):
+    """Before anything is loaded or run. A pipe without a reader would block for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("", tmp_path, tmp_path / "no" / "such", tmp_path / "pipe", tmp_path / "bad\x1b[31m" / "x"):
+        result = synfin("trace", "-o", path, "--", "touch", tmp_path / "ran")
+        assert result.returncode == USAGE, result
+        check_complaint(result.stderr, "--output")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_signals_end_it_well(netns, trace):
     for signum in (signal.SIGINT, signal.SIGTERM):
         tracer = trace(netns)
