@@ -33,6 +33,8 @@ enum key {
 	KEY_STATE,
 	KEY_CONFIG,
 	KEY_VERBOSE,
+	KEY_DURATION,
+	KEY_COUNT,
 	KEY_HELP,
 };
 
@@ -75,6 +77,12 @@ static const struct argp_option export_options[] = {
 	{0},
 };
 
+static const struct argp_option end_options[] = {
+	{"duration", KEY_DURATION, "SEC", 0, "end after SEC seconds (or 500ms, 2m)", 2},
+	{"count", KEY_COUNT, "N", 0, "end after N records (trace) or N intervals (hist)", 2},
+	{0},
+};
+
 static const struct argp_option json_options[] = {
 	{"json", KEY_JSON, NULL, 0, "JSON lines", 3},
 	{0},
@@ -97,17 +105,21 @@ static const struct argp_option common_options[] = {
 	{0},
 };
 
-static error_t set_interval(uint64_t *ret_ns, const char *arg)
+/* A number alone is seconds. */
+static error_t set_seconds(const char *what, uint64_t *ret_ns, const char *arg)
 {
 	struct parse_error err;
-	char text[64];
+	struct str text = {0};
 	bool bare = arg[0] && strspn(arg, "0123456789.") == strlen(arg);
+	int code;
 
-	snprintf(text, sizeof(text), "%s%s", arg, bare ? "s" : "");
-	if (parse__duration("--interval", text, ret_ns, &err))
+	str__appendf(&text, "%s%s", arg, bare ? "s" : "");
+	code = parse__duration(what, str__text(&text), ret_ns, &err);
+	str__fini(&text);
+	if (code)
 		return options__refuse(&err);
 	if (*ret_ns < 10000000) {
-		log__error("--interval: '%s' is too short: at least 10ms", arg);
+		log__error("%s: '%s' is too short: at least 10ms", what, arg);
 		return OPTIONS_TOLD;
 	}
 	return 0;
@@ -120,6 +132,8 @@ static const char *find_course(const struct options *o)
 
 	return o->cmd		     ? "the command"
 	       : o->stages	     ? "--stages"
+	       : o->duration_ns	     ? "--duration"
+	       : o->count	     ? "--count"
 	       : o->stats	     ? "--stats"
 	       : f->outcomes	     ? "--outcome"
 	       : f->failed	     ? "--failed"
@@ -197,7 +211,16 @@ static error_t parse_hist(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
-	return key == 'i' ? set_interval(&o->interval_ns, arg) : ARGP_ERR_UNKNOWN;
+	switch (key) {
+	case 'i':
+		return set_seconds("--interval", &o->interval_ns, arg);
+	case ARGP_KEY_END:
+		if (!o->count || o->interval_ns)
+			return 0;
+		log__error("--count: there are no intervals to count: add --interval SEC");
+		return OPTIONS_TOLD;
+	}
+	return ARGP_ERR_UNKNOWN;
 }
 
 static error_t set_naming(enum naming *ret_naming, const char *arg)
@@ -245,7 +268,21 @@ static error_t parse_export(int key, char *arg, struct argp_state *state)
 	case KEY_SEMCONV:
 		return set_naming(&o->naming, arg);
 	case 'i':
-		return set_interval(&o->interval_ns, arg);
+		return set_seconds("--interval", &o->interval_ns, arg);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_end(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	struct parse_error err;
+
+	switch (key) {
+	case KEY_DURATION:
+		return set_seconds("--duration", &o->duration_ns, arg);
+	case KEY_COUNT:
+		return parse__u64("--count", arg, 1, UINT64_MAX, &o->count, &err) ? options__refuse(&err) : 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
@@ -352,6 +389,7 @@ static const struct argp trace_argp = {trace_options, parse_trace, NULL, NULL, N
 static const struct argp series_argp = {series_options, parse_series, NULL, NULL, NULL, NULL, NULL};
 static const struct argp hist_argp = {hist_options, parse_hist, NULL, NULL, NULL, NULL, NULL};
 static const struct argp export_argp = {export_options, parse_export, NULL, NULL, NULL, NULL, NULL};
+static const struct argp end_argp = {end_options, parse_end, NULL, NULL, NULL, NULL, NULL};
 static const struct argp json_argp = {json_options, parse_json, NULL, NULL, NULL, NULL, NULL};
 static const struct argp stats_argp = {stats_options, parse_stats, NULL, NULL, NULL, NULL, NULL};
 static const struct argp tier_argp = {tier_options, parse_tier, NULL, NULL, NULL, NULL, NULL};
@@ -379,6 +417,8 @@ static int find_children(enum options_set set, struct argp_child *children)
 		children[n++].argp = &filter_argp;
 		children[n++].argp = &stats_argp;
 	}
+	if (set & (OPTIONS_TRACE | OPTIONS_HIST))
+		children[n++].argp = &end_argp;
 	if (set & OPTIONS_TRACE)
 		children[n++].argp = &trace_argp;
 	if (set & (OPTIONS_HIST | OPTIONS_EXPORT))
@@ -395,7 +435,7 @@ static int find_children(enum options_set set, struct argp_child *children)
 static enum exit_status parse_args(enum options_set set, const char *usage, const char *doc, int argc,
 				   char **argv, struct options *opts)
 {
-	struct argp_child children[9] = {};
+	struct argp_child children[12] = {};
 	struct argp top = {NULL, parse_top, usage, doc, children, NULL, NULL};
 	struct top_input in = {.opts = opts};
 	error_t err;

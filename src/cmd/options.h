@@ -27,6 +27,8 @@ struct options {
 	struct by by;	      /* hist, export */
 	uint64_t max_series;  /* hist, export */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */
+	uint64_t duration_ns; /* trace, hist; 0: until a signal */
+	uint64_t count;	      /* trace: records; hist: intervals; 0: any number */
 	bool serve;	      /* export */
 	union listen_addr listen;
 	const char *textfile; /* NULL: none */

@@ -48,6 +48,8 @@ struct session {
 	uint64_t next_tick; /* UINT64_MAX: none */
 	bool has_more;	    /* records may wait that were not drained */
 	uint64_t deadline;  /* UINT64_MAX: none */
+	uint64_t end;	    /* of --duration; UINT64_MAX: none */
+	uint64_t cnt;	    /* of what --count counts */
 	uint64_t signal_ns; /* when a signal first asked for the end; 0: none has */
 	bool is_urgent;	    /* it did so again, or something was given up already */
 	size_t unread;	    /* records that came when nothing was written any more */
@@ -57,10 +59,25 @@ struct session {
 	bool stop;
 };
 
+/* Nothing is written from here on; a command is not ours to end: it goes on, and is waited for. */
+static void stop_writing(struct session *s)
+{
+	s->is_over = true;
+	s->stop |= !s->child.pid;
+}
+
+/* A record or an interval, for --count. */
+static void count_one(struct session *s)
+{
+	if (++s->cnt == s->opts->count)
+		stop_writing(s);
+}
+
 static int on_record(void *ctx, const void *data, size_t sz)
 {
 	struct session *s = ctx;
 	struct record rec;
+	int err;
 
 	if (s->is_over) {
 		s->unread++;
@@ -72,7 +89,9 @@ static int on_record(void *ctx, const void *data, size_t sz)
 	}
 	s->backwards += __builtin_popcount(rec.backwards);
 	rec.owner.cgroup = cgroups__path(s->cgroups, rec.owner.cgroup_id);
-	return out__record(s->out, &rec);
+	err = out__record(s->out, &rec);
+	count_one(s);
+	return err;
 }
 
 /* Reads the counters, and tells the reader of the stream what was lost since it was told last. */
@@ -92,11 +111,12 @@ static int update_stats(struct session *s, uint64_t now)
 
 static int drain(struct session *s)
 {
+	bool was_over = s->is_over; /* with the last record of --count it becomes so meanwhile */
 	int err = tracer__drain(s->tracer, on_record, s);
 
 	s->has_more = err != 0;
 	err = err < 0 ? err : 0;
-	return err || s->is_over ? err : out__flush(s->out);
+	return err || was_over ? err : out__flush(s->out);
 }
 
 static void call(const struct session *s, void (*hook)(void *ctx))
@@ -110,9 +130,22 @@ static int tick(struct session *s, uint64_t now)
 {
 	int err = out__tick(s->out, now);
 
-	if (!err)
+	if (!err) {
 		call(s, s->hooks->tick);
+		count_one(s);
+	}
 	return err;
+}
+
+static void check_ends(struct session *s, uint64_t now)
+{
+	if (now >= s->deadline)
+		s->stop = true;
+	/* What is left is written at the stop; with a command that may be long after. */
+	if (now >= s->end && s->child.pid)
+		s->is_over = true;
+	else if (now >= s->end)
+		s->stop = true;
 }
 
 /* What the clock asks for. */
@@ -131,8 +164,7 @@ static int do_periodic(struct session *s, uint64_t now)
 		s->next_tick += s->opts->interval_ns;
 		err = tick(s, now);
 	}
-	if (now >= s->deadline)
-		s->stop = true;
+	check_ends(s, now);
 	return err;
 }
 
@@ -225,8 +257,10 @@ static int check_command_done(struct session *s, uint64_t now)
 /* Records are polled; sums wait for whoever reads them, so that nothing is to be done before the next date. */
 static int poll_ms(const struct session *s)
 {
-	uint64_t next = s->next_second < s->next_tick ? s->next_second : s->next_tick, now = clock__mono_ns();
+	uint64_t now = clock__mono_ns(), next = s->next_second;
 
+	next = s->next_tick < next ? s->next_tick : next;
+	next = s->end < next ? s->end : next;
 	if (!s->hooks->wants_sums)
 		return s->has_more ? 0 : POLL_MS;
 	return next > now ? (int)((next - now) / 1000000) + 1 : 0;
@@ -371,10 +405,7 @@ static void tell_end(const struct session *s)
 	tell_usage(s);
 }
 
-/*
- * A command is not ours to end: it goes on, and is waited for. A reader that has gone away (`| head -1`) has what it wants,
- * which is no failure.
- */
+/* A reader that has gone away (`| head -1`) has what it wants, which is no failure. */
 static void fail(struct session *s, int err)
 {
 	err = err == -EPIPE && s->hooks->writes_output ? 0 : err;
@@ -383,8 +414,7 @@ static void fail(struct session *s, int err)
 			   s->hooks->writes_output ? output_name(s) : "", strerror(-err),
 			   s->child.pid ? "; the command goes on" : "");
 	s->err = s->err ? s->err : err;
-	s->is_over = true;
-	s->stop |= !s->child.pid;
+	stop_writing(s);
 }
 
 /*
@@ -428,6 +458,7 @@ static void loop(struct session *s)
 	s->next_second = now + SECOND_NS;
 	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
 	s->deadline = UINT64_MAX;
+	s->end = s->opts->duration_ns ? now + s->opts->duration_ns : UINT64_MAX;
 	tell_ready(s);
 	call(s, s->hooks->ready);
 	if (s->child.pid)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -72,7 +73,7 @@ def check_complaint(stderr, *words):
     (["trace", "--min-close", "0s"], ["0s"]),
     (["trace", "--min-close", "1e3s"], ["1e3s"]),
     *((["trace", "--alive", *course], ["--alive", course[0].strip("-")]) for course in (
-        ["--stages"], ["--outcome", "fin"], ["--failed"], ["--min-handshake", "1ms"], ["--min-close", "1ms"])),
+        ["--stages"], ["--duration", "1"], ["--count", "1"], ["--outcome", "fin"], ["--failed"], ["--min-handshake", "1ms"], ["--min-close", "1ms"])),
     (["trace", "--min-close", "1ms", "--alive", "-p", "1"], ["--alive", "--min-close"]),
     (["trace", "--alive", "--", "true"], ["--alive", "command"]),
     (["trace", "--cgroup", "bad\x1b[31m\x07path"], ["bad"]),
@@ -87,6 +88,13 @@ def check_complaint(stderr, *words):
     (["trace", "--"], ["command", "--"]),
     (["trace", "--json", "-p", "1", "--"], ["command", "--"]),
     (["hist", "-i", "-5"], ["-5"]),
+    (["trace", "--count", "0"], ["--count", "0"]),
+    (["trace", "--count", "ten"], ["ten"]),
+    (["hist", "--count", "3"], ["--count", "--interval"]),
+    (["trace", "--duration", "-5"], ["--duration", "-5"]),
+    (["trace", "--duration", ""], ["--duration"]),
+    (["hist", "--duration", "1us"], ["--duration", "1us"]),
+    (["hist", "--duration", "soon"], ["soon"]),
     (["hist", "-i", "soon"], ["soon"]),
     (["no-such-command"], ["no-such-command"]),
     ([], []),
@@ -306,6 +314,43 @@ def test_output_that_cannot_be(tmp_path):
         assert result.returncode == USAGE, result
         check_complaint(result.stderr, "--output")
     assert not (tmp_path / "ran").exists()
+
+
+def test_count_of_records(netns, spawn):
+    process = spawn([settings.SYNFIN, "trace", "--json", "--count", 7, *tier_args(), "--netns", netns.path])
+    process.wait_for("synfin: ready")
+    for _ in range(4):
+        for sock in dial(netns, netns):
+            sock.close()
+    assert process.wait() == 0
+    assert len(process.json_lines()) == 7 and "; lost: " in process.stderr
+
+
+def test_count_of_intervals(netns):
+    result = synfin("hist", "--json", "-i", "50ms", "--count", 3, *tier_args(), "--netns", netns.path)
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) == 3 and "; lost: " in result.stderr
+
+
+@pytest.mark.parametrize("args, lines", [([], 1), (["-i", "300ms"], 4)])
+def test_duration(netns, args, lines):
+    """What is left at the end is an interval, too."""
+    begin = time.monotonic()
+    result = synfin("hist", "--json", "--duration", "1", *args, *tier_args(), "--netns", netns.path)
+    assert result.returncode == 0 and time.monotonic() - begin >= 1
+    reports = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(reports) == lines
+    assert sum(report["interval_ns"] for report in reports) >= 1000 * settings.MS
+
+
+@pytest.mark.parametrize("end", [["--duration", "2"], ["--count", "2"]])
+def test_end_before_the_command(netns, serve, spawn, tmp_path, end):
+    """The command goes on; what it does after that is not recorded."""
+    connect = f"{settings.PEER} load --connect 127.0.0.1:5001 --close-first >/dev/null"
+    process = trace_command(spawn, serve, netns, "--json", *end, script=f"sleep 4; {connect}; touch {tmp_path}/done; exit 5")
+    assert process.status == 5 and (tmp_path / "done").exists()
+    records, _, rest = process.stdout.partition("word\n")
+    assert len(records.splitlines()) + len(rest.splitlines()) == 2
 
 
 def test_signals_end_it_well(netns, trace):
