@@ -405,13 +405,21 @@ static void tell_end(const struct session *s)
 	tell_usage(s);
 }
 
+/* Not each error of a run is one of its output: reading the kernel side fails, too, and memory may run out. */
+static bool is_write_error(const struct session *s, int err)
+{
+	return s->hooks->writes_output && (err == -EPIPE || (err == out__error(s->out) && err != -ENOMEM));
+}
+
 /* A reader that has gone away (`| head -1`) has what it wants, which is no failure. */
 static void fail(struct session *s, int err)
 {
-	err = err == -EPIPE && s->hooks->writes_output ? 0 : err;
+	bool is_output = is_write_error(s, err);
+
+	err = err == -EPIPE && is_output ? 0 : err;
 	if (err && !s->err && err != -ECANCELED)
-		log__error("cannot %s%s: %s%s", s->hooks->writes_output ? "write to " : "go on",
-			   s->hooks->writes_output ? output_name(s) : "", strerror(-err),
+		log__error("cannot %s%s: %s%s", is_output ? "write to " : "go on",
+			   is_output ? output_name(s) : "", strerror(-err),
 			   s->child.pid ? "; the command goes on" : "");
 	s->err = s->err ? s->err : err;
 	stop_writing(s);

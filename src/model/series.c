@@ -440,6 +440,14 @@ static void describe_slot(const struct set *set, size_t slot, struct series_item
 	}
 }
 
+/* A histogram without a sample is none: quantiles and bars divide by its count. */
+static bool is_used(const struct set *set, size_t slot)
+{
+	if (slot < first_slot[SERIES_OPENS])
+		return set->slots[slot].hist && set->slots[slot].hist->count;
+	return set->slots[slot].count != 0;
+}
+
 /* The next used slot in begin ... end - 1 of any set. */
 static bool next_in(const struct series *s, size_t begin, size_t end, struct series_iter *it,
 		    struct series_item *ret_item)
@@ -451,10 +459,8 @@ static bool next_in(const struct series *s, size_t begin, size_t end, struct ser
 			it->slot = begin;
 		while (it->slot < end) {
 			size_t slot = it->slot++;
-			bool is_used = slot < first_slot[SERIES_OPENS] ? set->slots[slot].hist != NULL
-								       : set->slots[slot].count != 0;
 
-			if (is_used) {
+			if (is_used(set, slot)) {
 				describe_slot(set, slot, ret_item);
 				return true;
 			}

@@ -125,17 +125,22 @@ static void sort(struct sums *s)
 	s->is_sorted = true;
 }
 
-/* The extremes stay those of all time, which hist__add_row() narrows. False: nothing was added in between. */
-static bool subtract(struct sf_row *now, const struct sf_row *before)
+/* The extremes stay those of all time, which hist__add_row() narrows. */
+static void subtract(struct sf_row *now, const struct sf_row *before)
 {
-	bool grew = false;
-
-	for (unsigned int i = 0; i < SF_ROW_CNT; i++) {
+	for (unsigned int i = 0; i < SF_ROW_CNT; i++)
 		now->counts[i] -= before->counts[i];
-		grew |= now->counts[i] != 0;
-	}
 	now->sum_ns -= before->sum_ns;
-	return grew;
+}
+
+/* A row that did not grow says nothing, nor does a new one: the kernel side publishes a row before its first count. */
+static bool has_counts(const struct sf_row *row)
+{
+	for (unsigned int i = 0; i < SF_ROW_CNT; i++) {
+		if (row->counts[i])
+			return true;
+	}
+	return false;
 }
 
 /* NULL: that of all, or of what found no room. */
@@ -159,10 +164,10 @@ static int add_rows(struct sums *now, const struct sums *before, struct series *
 
 		while (before && old < before->row_cnt && compare_rows(&before->rows[old], &row) < 0)
 			old++;
-		if (before && old < before->row_cnt && !compare_rows(&before->rows[old], &row) &&
-		    !subtract(&row.sums, &before->rows[old].sums))
-			continue;
-		err = series__add_row(series, find_set(now, row.set), row.number, &row.sums);
+		if (before && old < before->row_cnt && !compare_rows(&before->rows[old], &row))
+			subtract(&row.sums, &before->rows[old].sums);
+		if (has_counts(&row.sums))
+			err = series__add_row(series, find_set(now, row.set), row.number, &row.sums);
 	}
 	return err;
 }

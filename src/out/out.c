@@ -45,6 +45,11 @@ size_t out__unwritten(const struct out *o)
 	return o->unwritten;
 }
 
+int out__error(const struct out *o)
+{
+	return o->err;
+}
+
 static int flush_if_full(struct out *o)
 {
 	return o->text.len >= FLUSH_SZ ? out__flush(o) : o->err;

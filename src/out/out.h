@@ -43,6 +43,8 @@ int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MA
 /* An interval is over: histograms are written and begin anew, other forms have nothing to do. Flushes. */
 int out__tick(struct out *o, uint64_t mono_ns);
 int out__flush(struct out *o);
+/* The write that failed, as -errno; 0: none has. */
+int out__error(const struct out *o);
 /* Does not flush. NULL is fine. */
 void out__free(struct out *o);
 

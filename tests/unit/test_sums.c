@@ -84,6 +84,54 @@ static void test_extremes_elsewhere(void **state)
 	sums__free(now);
 }
 
+/* The kernel side publishes a row of a set before its first count: such a row says nothing yet. */
+static void test_row_without_count(void **state)
+{
+	const struct by by = {.fields = {BY_COMM}, .cnt = 1};
+	const struct by_set one = {.key = {.comm = "one"}}, two = {.key = {.comm = "two"}};
+	struct sums *before = make_sums(), *now = make_sums();
+	struct series *s = NULL;
+	struct series_iter it = {0};
+	struct series_item item;
+
+	(void)state;
+	assert_int_equal(series__new(5, &by, &s), 0);
+	add_row(now, 1, 5000, 0, 5000, 5000);
+	add_row(now, 2, 5000, 3, 5000, 5000);
+	assert_int_equal(sums__add_set(now, 1, &one), 0);
+	assert_int_equal(sums__add_set(now, 2, &two), 0);
+	assert_int_equal(sums__add_to(now, NULL, s), 0);
+	assert_true(series__next(s, &it, &item) && !strcmp(item.key, "two") && item.count == 3);
+	assert_false(series__next(s, &it, &item));
+	series__reset(s);
+	assert_int_equal(sums__add_to(now, before, s), 0);
+	it = (struct series_iter){0};
+	assert_true(series__next(s, &it, &item) && !strcmp(item.key, "two"));
+	assert_false(series__next(s, &it, &item));
+	series__free(s);
+	sums__free(before);
+	sums__free(now);
+}
+
+/* However an empty histogram came into a series, no output sees it. */
+static void test_empty_histogram(void **state)
+{
+	const struct sf_row empty = {0};
+	const struct hist hist = {0};
+	struct series_item item = {.key = "", .metric = SERIES_ACCEPT_WAIT, .hist = &hist};
+	struct series_iter it = {0};
+	struct series *s = NULL;
+
+	(void)state;
+	assert_int_equal(series__new(1, NULL, &s), 0);
+	assert_int_equal(series__add_row(s, NULL, SF_SLOT_ACCEPT_WAIT * SF_HIST_ROWS, &empty), 0);
+	assert_int_equal(series__put(s, &item), 0);
+	assert_false(series__next(s, &it, &item));
+	it = (struct series_iter){0};
+	assert_false(series__next_of(s, SERIES_ACCEPT_WAIT, &it, &item));
+	series__free(s);
+}
+
 static void test_sets(void **state)
 {
 	const struct by by = {.fields = {BY_COMM, BY_CGROUP}, .cnt = 2};
@@ -111,6 +159,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_difference),
 		cmocka_unit_test(test_extremes_elsewhere),
+		cmocka_unit_test(test_row_without_count),
+		cmocka_unit_test(test_empty_histogram),
 		cmocka_unit_test(test_sets),
 	};
 
