@@ -94,6 +94,8 @@ static int read_bucket(struct reading *r, struct json_object *pair, struct hist 
 		return fail(r->err, "a bucket's bound is none of synfin's, or not in order");
 	if (to_u64(r, json_object_array_get_idx(pair, 1), "buckets", &count))
 		return -EINVAL;
+	if (!count)
+		return fail(r->err, "a bucket holds no sample, and none such is ever written");
 	h->buckets[i] = count;
 	*next = i + 1;
 	return 0;
@@ -110,8 +112,7 @@ static int check_hist(struct reading *r, const struct hist *h)
 	}
 	if (!count || count != h->count)
 		return fail(r->err, "'count' is not the sum of the buckets");
-	if (h->min_ns > h->max_ns || !h->buckets[sf_hist_index(h->min_ns)] ||
-	    !h->buckets[sf_hist_index(h->max_ns)] || h->sum_ns < h->max_ns || h->sum_ns / count > h->max_ns)
+	if (!hist__is_sound(h))
 		return fail(r->err, "'min_ns', 'max_ns' or 'sum_ns' does not fit the buckets");
 	return 0;
 }
@@ -135,7 +136,17 @@ static int read_hist(struct reading *r, struct json_object *object, struct hist 
 	return err ? err : check_hist(r, h);
 }
 
-static int read_key(struct reading *r, struct json_object *object)
+/* The set of what found no room has "other" for each value, and is there only with values. */
+static bool is_key_of_other(const struct reading *r, const char *const values[__BY_MAX])
+{
+	for (unsigned int i = 0; i < r->by.cnt; i++) {
+		if (strcmp(values[i], "other") != 0)
+			return false;
+	}
+	return r->by.cnt;
+}
+
+static int read_key(struct reading *r, struct json_object *object, bool is_other)
 {
 	const char *values[__BY_MAX] = {0};
 	struct json_object *by = NULL;
@@ -145,6 +156,8 @@ static int read_key(struct reading *r, struct json_object *object)
 		err = get_string(r, by, by__name(r->by.fields[i]), &values[i]);
 	if (err)
 		return err;
+	if (is_other && !is_key_of_other(r, values))
+		return fail(r->err, "'other' is true of a set that has values of its own");
 	str__reset(&r->key);
 	by__append_values(&r->by, values, &r->key);
 	return str__error(&r->key);
@@ -189,13 +202,15 @@ static int read_item(struct reading *r, struct json_object *object, bool is_hist
 		return fail(r->err, "'%s' is no metric of this kind that is known", name);
 	err = get_member(r, object, "other", json_type_boolean, &other);
 	if (!err)
-		err = read_key(r, object);
+		err = read_key(r, object, json_object_get_boolean(other));
 	if (!err)
 		err = read_labels(r, object, &item);
 	if (!err)
 		err = is_hist ? read_hist(r, object, &h) : get_u64(r, object, "count", &item.count);
 	if (err)
 		return err;
+	if (!is_hist && !item.count)
+		return fail(r->err, "a counter's 'count' is 0, and none such is ever written");
 	item.key = str__text(&r->key);
 	item.is_other = json_object_get_boolean(other);
 	item.hist = is_hist ? &h : NULL;
@@ -285,19 +300,33 @@ static size_t count_items(struct json_object *root, const char *name)
 		       : 0;
 }
 
+/* Two of the same would have been added to one. */
+static int check_twice(struct reading *r, size_t item_cnt)
+{
+	struct series_iter it = {0};
+	struct series_item item;
+	size_t cnt = 0;
+
+	while (series__next(r->series, &it, &item))
+		cnt++;
+	return cnt == item_cnt ? 0 : fail(r->err, "a histogram or a counter is there twice");
+}
+
 static int read_line(struct reading *r, struct json_object *root, struct histsum *ret_part)
 {
+	size_t item_cnt = count_items(root, "histograms") + count_items(root, "counters");
 	int err = read_head(r, root);
 
 	if (!err)
-		err = series__new(count_items(root, "histograms") + count_items(root, "counters"), &r->by,
-				  &r->series);
+		err = series__new(item_cnt, &r->by, &r->series);
 	if (!err)
 		err = read_time(r, root, ret_part);
 	if (!err)
 		err = read_items(r, root, "histograms", true);
 	if (!err)
 		err = read_items(r, root, "counters", false);
+	if (!err)
+		err = check_twice(r, item_cnt);
 	if (!err)
 		err = read_totals(r, root, ret_part);
 	ret_part->series = r->series;

@@ -2,8 +2,6 @@
 /* Filling, merging and asking a histogram. */
 #include "model/hist.h"
 
-#include <stdbool.h>
-
 static void add_extremes(struct hist *h, uint64_t least, uint64_t most)
 {
 	if (!h->count || least < h->min_ns)
@@ -12,23 +10,67 @@ static void add_extremes(struct hist *h, uint64_t least, uint64_t most)
 		h->max_ns = most;
 }
 
+/* The least value that falls in a bucket. */
+static uint64_t lower_end(uint32_t bucket)
+{
+	return bucket ? sf_hist_upper(bucket - 1) + 1 : 0;
+}
+
 /* `value`, if it lies in the bucket; else the bucket's end that is next to what the value should be. */
 static uint64_t narrow(uint64_t value, uint32_t bucket, bool is_least)
 {
-	uint64_t above = bucket ? sf_hist_upper(bucket - 1) + 1 : 0, upper = sf_hist_upper(bucket);
+	uint64_t above = lower_end(bucket), upper = sf_hist_upper(bucket);
 
 	if (value >= above && value <= upper)
 		return value;
 	return is_least || bucket == SF_HIST_BUCKETS - 1 ? above : upper;
 }
 
+/* What samples add up to, at least and at most; UINT64_MAX stands for more than can be counted. */
+struct span {
+	uint64_t least, most;
+};
+
+static uint64_t add_product(uint64_t sum, uint64_t count, uint64_t ns)
+{
+	uint64_t product;
+
+	if (__builtin_mul_overflow(count, ns, &product) || __builtin_add_overflow(sum, product, &sum))
+		return UINT64_MAX;
+	return sum;
+}
+
+/* `count` samples in a bucket, of a histogram with these extremes. */
+static void widen(struct span *s, uint32_t bucket, uint64_t count, uint64_t min_ns, uint64_t max_ns)
+{
+	uint64_t lower = lower_end(bucket), upper = sf_hist_upper(bucket);
+
+	s->least = add_product(s->least, count, min_ns > lower ? min_ns : lower);
+	s->most = add_product(s->most, count, max_ns < upper ? max_ns : upper);
+}
+
+/* A sum that has run over says nothing, and stays as it is. */
+static uint64_t clamp_sum(uint64_t sum_ns, const struct span *s)
+{
+	if (s->least == UINT64_MAX)
+		return sum_ns;
+	return sum_ns < s->least ? s->least : sum_ns > s->most ? s->most : sum_ns;
+}
+
+/* The bucket of a count of a row; SF_HIST_BUCKETS or more: none. */
+static uint32_t bucket_of(uint32_t number, uint32_t i)
+{
+	return number * SF_ROW_CNT + i - (SF_ROW_CNT - 1);
+}
+
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 {
 	uint32_t first = 0, last = 0;
-	uint64_t count = 0;
+	uint64_t count = 0, min_ns, max_ns;
+	struct span span = {0};
 
 	for (uint32_t i = 0; i < SF_ROW_CNT; i++) {
-		uint32_t bucket = number * SF_ROW_CNT + i - (SF_ROW_CNT - 1);
+		uint32_t bucket = bucket_of(number, i);
 
 		if (!r->counts[i] || bucket >= SF_HIST_BUCKETS)
 			continue;
@@ -40,9 +82,40 @@ void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 	}
 	if (!count)
 		return;
-	add_extremes(h, narrow(~r->least_ns, first, true), narrow(r->most_ns, last, false));
+	min_ns = narrow(~r->least_ns, first, true);
+	max_ns = narrow(r->most_ns, last, false);
+	if (min_ns > max_ns) { /* one bucket, and an extreme that is being written */
+		uint64_t least = max_ns;
+
+		max_ns = min_ns;
+		min_ns = least;
+	}
+	for (uint32_t i = 0; i < SF_ROW_CNT; i++) {
+		if (r->counts[i] && bucket_of(number, i) < SF_HIST_BUCKETS)
+			widen(&span, bucket_of(number, i), r->counts[i], min_ns, max_ns);
+	}
+	add_extremes(h, min_ns, max_ns);
 	h->count += count;
-	h->sum_ns += r->sum_ns;
+	h->sum_ns += clamp_sum(r->sum_ns, &span);
+}
+
+bool hist__is_sound(const struct hist *h)
+{
+	uint32_t first = SF_HIST_BUCKETS, last = 0;
+	struct span span = {0};
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < SF_HIST_BUCKETS; i++) {
+		if (!h->buckets[i])
+			continue;
+		if (__builtin_add_overflow(count, h->buckets[i], &count))
+			return false;
+		first = first == SF_HIST_BUCKETS ? i : first;
+		last = i;
+		widen(&span, i, h->buckets[i], h->min_ns, h->max_ns);
+	}
+	return count && count == h->count && h->min_ns <= h->max_ns && sf_hist_index(h->min_ns) == first &&
+	       sf_hist_index(h->max_ns) == last && span.least <= h->sum_ns && h->sum_ns <= span.most;
 }
 
 void hist__merge(struct hist *into, const struct hist *from)

@@ -5,6 +5,7 @@
 #ifndef SYNFIN_MODEL_HIST_H
 #define SYNFIN_MODEL_HIST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* In angle brackets, or this file would find itself. */
@@ -23,9 +24,16 @@ struct hist {
 
 /*
  * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. Its extremes may be those of more than is in it, or not be there
- * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them.
+ * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them. So do the
+ * bounds of all buckets the sum, which is off by the samples that are being added. The result is sound.
  */
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r);
+
+/*
+ * There are samples that would make this histogram: the count is the sum of the buckets and not 0, the extremes lie in the
+ * outermost buckets that are not empty, and the sum is one that samples in these buckets and between the extremes can have.
+ */
+bool hist__is_sound(const struct hist *h);
 void hist__merge(struct hist *into, const struct hist *from);
 
 /*

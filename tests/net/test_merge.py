@@ -59,6 +59,26 @@ def test_hosts(netns, stack, trace, tmp_path):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
+def test_extremes_of_intervals(netns, trace, tmp_path):
+    """The largest of all time is of the first interval; the later ones know theirs only by its bucket."""
+    hist = trace(netns, command="hist", args=["-i", "50ms"])
+    for pause in (0.120, 0.100, 0.085, 0.070):
+        intervals = len(hist.process.json_lines())
+        client, server = dial(netns, netns)
+        time.sleep(pause)
+        client.close()
+        server.close()
+        assert wait_until(lambda: len(hist.process.json_lines()) > intervals + 3)
+    assert hist.process.stop() == 0
+    path = tmp_path / "hist.json"
+    path.write_text(hist.process.stdout, encoding="utf-8")
+    lives = [item for line in hist.process.json_lines() for item in line["histograms"] if item["metric"] == "life"]
+    assert any(item["sum_ns"] < item["count"] * item["max_ns"] for item in lives), lives
+    result = synfin("merge", "--json", path)
+    assert result.returncode == 0, result
+    assert find(json.loads(result.stdout), "histograms", "life", role="client")["count"] == 4
+
+
 @pytest.mark.parametrize("content, words", [
     ("", ["empty"]),
     ("{}\n", [":1:", "'v'"]),

@@ -181,14 +181,59 @@ static void test_merge(void **state)
 	assert_memory_equal(&sum, &all, sizeof(all));
 }
 
+/* Rows are read while they are written: whatever is read, what comes of it is what samples in the buckets can have. */
+static void test_torn_rows(void **state)
+{
+	uint64_t seed = 5;
+
+	(void)state;
+	for (unsigned int round = 0; round < 2000; round++) {
+		struct hist h = {0};
+
+		for (unsigned int i = 0; i < 4; i++) {
+			uint32_t number = (uint32_t)(next_random(&seed) % SF_HIST_ROWS);
+			struct sf_row row = {.sum_ns = next_random(&seed) >> (8 + next_random(&seed) % 56),
+					     .most_ns = next_random(&seed) >> (8 + next_random(&seed) % 56),
+					     .least_ns =
+						     ~(next_random(&seed) >> (8 + next_random(&seed) % 56))};
+
+			for (unsigned int k = 0; k < SF_ROW_CNT; k++)
+				row.counts[k] = next_random(&seed) % 3;
+			hist__add_row(&h, number, &row);
+		}
+		if (h.count && !hist__is_sound(&h))
+			fail_msg("round %u: count %lu sum %lu min %lu max %lu", round, h.count, h.sum_ns,
+				 h.min_ns, h.max_ns);
+	}
+}
+
+/* In an interval the largest of all time may be another: 1,500 ns are counted as up to 1,536 then. */
+static void test_rounded_extreme(void **state)
+{
+	struct sf_place place = sf_hist_place(0, sf_hist_index(1500));
+	struct sf_row row = {.sum_ns = 1500, .most_ns = 1900, .least_ns = ~1100ULL};
+	struct hist h = {0};
+
+	(void)state;
+	row.counts[place.at] = 1;
+	hist__add_row(&h, place.row, &row);
+	assert_true(h.max_ns == 1536 && h.sum_ns == 1500);
+	assert_true(hist__is_sound(&h));
+	h.sum_ns = 1537;
+	assert_false(hist__is_sound(&h));
+	h.sum_ns = h.min_ns - 1;
+	assert_false(hist__is_sound(&h));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_powers),	     cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_every_bucket), cmocka_unit_test(test_monotony),
-		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_quantiles),    cmocka_unit_test(test_huge_counts),
-		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_powers),		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_every_bucket),	cmocka_unit_test(test_monotony),
+		cmocka_unit_test(test_empty),		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_quantiles),	cmocka_unit_test(test_huge_counts),
+		cmocka_unit_test(test_merge),		cmocka_unit_test(test_torn_rows),
+		cmocka_unit_test(test_rounded_extreme),
 	};
 
 	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);

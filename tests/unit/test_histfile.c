@@ -114,6 +114,35 @@ static const struct {
 	 NULL},
 	{COUNTER("\"metric\":\"opens\",\"labels\":{\"role\":\"client\",\"outcome\":\"unknown\"},\"count\":5"),
 	 NULL},
+	/* An interval's extremes may be the bounds of their buckets, so that the sum is less than the largest. */
+	{HIST("\"count\":1,\"sum_ns\":1500,\"min_ns\":1473,\"max_ns\":1536,\"buckets\":[[1536,1]]"), NULL},
+	{HIST("\"count\":2,\"sum_ns\":8800,\"min_ns\":4300,\"max_ns\":4608,\"buckets\":[[4352,1],[4608,1]]"),
+	 NULL},
+	{HIST("\"count\":3,\"sum_ns\":6000,\"min_ns\":1900,\"max_ns\":2100,\"buckets\":[[1024,1],[1920,1],["
+	      "2176,"
+	      "1]]"),
+	 "does not fit"},
+	{HIST("\"count\":2,\"sum_ns\":3000,\"min_ns\":1000,\"max_ns\":1000,\"buckets\":[[1024,1],[2048,1]]"),
+	 "does not fit"},
+	{HIST("\"count\":2,\"sum_ns\":2000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[2048,1]]"),
+	 "does not fit"},
+	{HIST("\"count\":2,\"sum_ns\":3000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[2048,1],["
+	      "4096,0]]"),
+	 "no sample"},
+	{COUNTER("\"metric\":\"opens\",\"labels\":{\"role\":\"client\",\"outcome\":\"refused\"},\"count\":0"),
+	 "'count' is 0"},
+	{COUNTER("\"metric\":\"retransmits\",\"labels\":{\"segment\":\"syn\"},\"count\":1},{\"by\":{},"
+		 "\"other\":"
+		 "false,\"metric\":\"retransmits\",\"labels\":{\"segment\":\"syn\"},\"count\":1"),
+	 "twice"},
+	{HEAD
+	 ",\"histograms\":[],\"counters\":[{\"by\":{},\"other\":true,\"metric\":\"retransmits\",\"labels\":{"
+	 "\"segment\":\"syn\"},\"count\":1}]" TAIL,
+	 "'other'"},
+	{"{\"v\":1,\"type\":\"hist\",\"time\":\"2026-01-02T03:04:05.000000006Z\",\"interval_ns\":7,\"by\":["
+	 "\"comm\"],\"histograms\":[],\"counters\":[{\"by\":{\"comm\":\"curl\"},\"other\":true,\"metric\":"
+	 "\"retransmits\",\"labels\":{\"segment\":\"syn\"},\"count\":1}]" TAIL,
+	 "'other'"},
 	{"", "within the JSON"},
 	{"{", "within the JSON"},
 	{"{}x", "byte 3"},
