@@ -25,7 +25,10 @@ enum key {
 	KEY_FAILED,
 	KEY_MIN_HANDSHAKE,
 	KEY_MIN_CLOSE,
+	__KEY_MAX,
 };
+
+_Static_assert((int)__KEY_MAX <= OPTIONS_KEYS, "each has its place in options.given");
 
 static const struct argp_option filter_options[] = {
 	{NULL, 0, NULL, 0,
@@ -279,11 +282,16 @@ static error_t parse_course(int key, const char *arg, struct filter *f)
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	error_t err = parse_task(key, arg, &o->filter);
+	struct filter unused = {0}, *f = &o->filter;
+	error_t err;
 
+	/* -4 and -6 are one option with two names. */
+	if (options__is_overridden(o, key == '6' ? '4' : key))
+		f = &unused;
+	err = parse_task(key, arg, f);
 	if (err == ARGP_ERR_UNKNOWN)
-		err = parse_ends(key, arg, &o->filter);
-	return err == ARGP_ERR_UNKNOWN ? parse_course(key, arg, &o->filter) : err;
+		err = parse_ends(key, arg, f);
+	return err == ARGP_ERR_UNKNOWN ? parse_course(key, arg, f) : err;
 }
 
 const struct argp filter_argp = {filter_options, parse_filter, NULL, NULL, NULL, NULL, NULL};

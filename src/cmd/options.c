@@ -191,6 +191,23 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+bool options__is_overridden(struct options *o, int key)
+{
+	if (key <= 0 || key >= OPTIONS_KEYS) /* argp's own */
+		return false;
+	if (!o->is_from_file)
+		o->given[key] = true;
+	return o->is_from_file && o->given[key];
+}
+
+static error_t add_by(struct options *o, const char *arg)
+{
+	struct by unused = {0}, *by = options__is_overridden(o, KEY_BY) ? &unused : &o->by;
+	struct parse_error err;
+
+	return by__parse("--by", arg, by, &err) ? options__refuse(&err) : 0;
+}
+
 static error_t parse_series(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -198,7 +215,7 @@ static error_t parse_series(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_BY:
-		return by__parse("--by", arg, &o->by, &err) ? options__refuse(&err) : 0;
+		return add_by(o, arg);
 	case KEY_MAX_SERIES:
 		return parse__u64("--max-series", arg, 1, MAX_SERIES, &o->max_series, &err)
 			       ? options__refuse(&err)
@@ -470,6 +487,7 @@ static enum exit_status parse_config(enum options_set set, const char *path, cha
 
 	if (config__read(path, &opts->config))
 		return EXIT_USAGE;
+	opts->is_from_file = true;
 	for (size_t i = 0; !status && i < opts->config.cnt; i++) {
 		char *argv[] = {name, opts->config.lines[i].arg, NULL};
 		struct str place = {0};
@@ -480,6 +498,7 @@ static enum exit_status parse_config(enum options_set set, const char *path, cha
 		log__set_place(NULL);
 		str__fini(&place);
 	}
+	opts->is_from_file = false;
 	return status;
 }
 
@@ -496,6 +515,7 @@ static enum exit_status check_export(struct options *o)
 enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
 				char **argv, struct options *ret_opts)
 {
+	bool given[OPTIONS_KEYS];
 	enum exit_status status;
 	const char *path;
 
@@ -504,7 +524,9 @@ enum exit_status options__parse(enum options_set set, const char *usage, const c
 	path = ret_opts->config_path;
 	if (!status && path) {
 		/* The command line has the last word: it is parsed again upon what the file says. */
+		memcpy(given, ret_opts->given, sizeof(given));
 		set_defaults(ret_opts);
+		memcpy(ret_opts->given, given, sizeof(given));
 		status = parse_config(set, path, argv[0], ret_opts);
 		if (!status)
 			status = parse_args(set, usage, doc, argc, argv, ret_opts);

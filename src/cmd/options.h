@@ -17,6 +17,8 @@
 /* Exit statuses of the contract. */
 enum exit_status { EXIT_DONE = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_UNABLE = 3 };
 
+#define OPTIONS_KEYS 0x280 /* above the key of every option */
+
 struct options {
 	struct filter filter;
 	bool json;
@@ -34,10 +36,12 @@ struct options {
 	const char *textfile; /* NULL: none */
 	struct edges edges;
 	enum naming naming;
-	const char *state;	 /* NULL: none */
-	const char *config_path; /* NULL: none */
-	struct config config;	 /* what textfile and state may point into; owned */
-	char **files;		 /* merge */
+	const char *state;	  /* NULL: none */
+	const char *config_path;  /* NULL: none */
+	struct config config;	  /* what textfile and state may point into; owned */
+	bool given[OPTIONS_KEYS]; /* by its key: the option is on the command line, which has the last word */
+	bool is_from_file;	  /* a line of --config is being parsed */
+	char **files;		  /* merge */
 	int file_cnt;
 	bool stats;
 	bool quiet;

@@ -533,6 +533,23 @@ def test_config(netns, export, tmp_path):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
+def test_config_and_command_line(netns, export, tmp_path):
+    """What is on the command line takes the place of the same option's value in the file, lists too, and -4 that of -6."""
+    path = conf(tmp_path, "listen = 127.0.0.1:0\nby = rport\nby = netns\nnetns = /proc/self/ns/net\nlport = 1\n"
+                          "role = server\nipv6\nport = 1-65535\n")
+    exporter = export("--config", path, "--by", "comm", "--by", "role", "--netns", netns.path, "--lport", "1024-65535",
+                      "--role", "client", "-4")
+    churn(netns, 3)
+    samples = exporter.wait_for("synfin_opens_total", 3)
+    told = [dict(labels) for name, labels in samples if name == "synfin_opens_total"]
+    assert told == [{"comm": "python3", "role": "client", "outcome": "established"}]
+    assert exporter.process.stop(signal.SIGTERM) == 0
+    conf(tmp_path, "lport = 70000\n")
+    result = synfin("export", "--config", path, "--lport", "80")
+    assert result.returncode == USAGE, result
+    check_complaint(result.stderr, f"{path}:1:", "70000")
+
+
 def test_much_unread(netns, export):
     """What clients leave unread is bounded: beyond it others are refused, and served again when they go."""
     exporter = export("--by", "lport", "--role", "client", "--buckets", "exact", netns=[netns])
