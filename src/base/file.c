@@ -21,6 +21,51 @@ static int fill(int fd, struct str *text)
 	return err;
 }
 
+/* Neither waits for a writer nor touches what a device does when it is opened. */
+static int open_regular(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EOPNOTSUPP;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EOPNOTSUPP;
+	}
+	return fd;
+}
+
+int file__read(const char *path, size_t max, struct str *ret_text)
+{
+	int fd = open_regular(path), err = fd < 0 ? fd : 0;
+	char part[4096];
+	ssize_t n = 1;
+
+	str__reset(ret_text);
+	while (!err && n) {
+		n = read(fd, part, sizeof(part));
+		if (n > 0)
+			str__append_bytes(ret_text, part, (size_t)n);
+		if (n < 0 && errno != EINTR)
+			err = -errno;
+		else if (ret_text->len > max)
+			err = -EFBIG;
+		else
+			err = str__error(ret_text);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		str__reset(ret_text);
+	return err;
+}
+
 bool file__is_replaceable(const char *path)
 {
 	struct stat st;

@@ -22,4 +22,10 @@ int file__create(const char *path);
  */
 int file__replace(const char *path, struct str *text);
 
+/*
+ * The whole of a regular file, in the place of what is in the text. 0 or -errno, then the text is empty. -EFBIG: there is more
+ * than `max` bytes; -EOPNOTSUPP: it is no regular file, which may never end or never begin.
+ */
+int file__read(const char *path, size_t max, struct str *ret_text);
+
 #endif

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
+#define MAX_SZ	  (1 << 20)
 #define BLANK	  " \t\r\n"
 #define KEY_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-"
 
@@ -53,28 +55,44 @@ static int add_line(struct config *config, const char *path, unsigned int number
 	return add_arg(config, number, key, key_len, value);
 }
 
-int config__read(const char *path, struct config *ret_config)
+/* All lines but for a NUL, behind which nothing would be read. */
+static int add_lines(struct config *config, const char *path, const struct str *text)
 {
-	FILE *file = fopen(path, "re");
-	struct config config = {0};
+	char *line = text->buf, *end = text->buf + text->len, *next;
 	unsigned int number = 0;
-	char *line = NULL;
-	size_t cap = 0;
 	int err = 0;
 
-	if (!file) {
-		err = -errno;
-		log__error("cannot read %s: %s", path, strerror(errno));
-		return err;
+	for (; !err && line < end; line = next + 1) {
+		next = memchr(line, '\n', (size_t)(end - line));
+		if (!next)
+			next = end;
+		*next = '\0';
+		number++;
+		if (strlen(line) < (size_t)(next - line)) {
+			log__error("%s:%u: there is a NUL in this line: it is no text", path, number);
+			return -EINVAL;
+		}
+		err = add_line(config, path, number, line);
 	}
-	while (!err && getline(&line, &cap, file) >= 0)
-		err = add_line(&config, path, ++number, line);
-	if (err == -ENOMEM || (!err && ferror(file))) {
-		err = err ? err : -EIO;
-		log__error("cannot read %s: %s", path, strerror(-err));
-	}
-	free(line);
-	fclose(file);
+	if (err == -ENOMEM)
+		log__error("cannot read %s: %s", path, strerror(ENOMEM));
+	return err;
+}
+
+int config__read(const char *path, struct config *ret_config)
+{
+	struct config config = {0};
+	struct str text = {0};
+	int err = file__read(path, MAX_SZ, &text);
+
+	if (err)
+		log__error("cannot read %s: %s", path,
+			   err == -EOPNOTSUPP ? "it is no regular file"
+			   : err == -EFBIG    ? "it holds more than 1 MiB"
+					      : strerror(-err));
+	else
+		err = add_lines(&config, path, &text);
+	str__fini(&text);
 	if (err)
 		config__fini(&config);
 	else

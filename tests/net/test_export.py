@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -497,12 +498,28 @@ def conf(tmp_path, text):
     ("config = /etc/passwd\n", [":1:", "command line"]),
     ("hel\n", [":1:", "command line"]),
     ("by = \x1b[31mcomm\n", [":1:", "\\x1b"]),
-], ids=["value", "option", "no value", "no sign", "dashes", "itself", "help", "control"])
+    ("by = comm\nlport = 80\0,443\n", [":2:", "NUL"]),
+    ("# " + "x" * (1 << 20) + "\nlport = 80\n", ["1 MiB"]),
+], ids=["value", "option", "no value", "no sign", "dashes", "itself", "help", "control", "nul", "large"])
 def test_config_refused(tmp_path, text, words):
     path = conf(tmp_path, text)
     result = synfin("export", "--config", path)
     assert result.returncode == USAGE, result
     check_complaint(result.stderr, str(path), *words)
+
+
+@pytest.mark.parametrize("path, word", [
+    ("/dev/zero", "regular file"), ("fifo", "regular file"), ("/", "regular file"), ("none", "no such file"),
+    ("/proc/self/mem", "input/output error"),
+], ids=["endless", "fifo", "directory", "missing", "failed read"])
+def test_config_not_readable(tmp_path, path, word):
+    """What cannot be read whole is refused: half of it would be other filters. Nothing waits for a writer, or for the end."""
+    os.mkfifo(tmp_path / "fifo")
+    # the bound on memory is for a synfin that reads on and on
+    result = synfin("export", "--config", tmp_path / path, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+    assert result.returncode == USAGE, result
+    check_complaint(result.stderr, path, word)
 
 
 def test_config(netns, export, tmp_path):

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/addr.h"
@@ -291,6 +293,46 @@ static void test_file(void **state)
 	assert_int_equal(unlink(link) | unlink(path) | rmdir(dir), 0);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* its allocator ends the program instead */
+/* A read that stops halfway is an error, not the end of the file. */
+static int read_without_memory(const char *path)
+{
+	const struct rlimit none = {0};
+	struct str text = {0};
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(setrlimit(RLIMIT_AS, &none) ? 0 : -file__read(path, 1 << 20, &text));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return -WEXITSTATUS(status);
+}
+#endif
+
+static void test_read(void **state)
+{
+	char path[] = "/tmp/synfin-test-XXXXXX";
+	struct str text = {0};
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	str__append_char(&text, 'x', 1 << 20);
+	assert_int_equal(str__write(&text, fd), 0);
+	assert_int_equal(file__read(path, (1 << 20) - 1, &text), -EFBIG);
+	assert_int_equal(text.len, 0);
+	assert_int_equal(file__read(path, 1 << 20, &text), 0);
+	assert_int_equal(text.len, 1 << 20);
+#ifndef __SANITIZE_ADDRESS__
+	assert_int_equal(read_without_memory(path), -ENOMEM);
+#endif
+	assert_int_equal(file__read("/dev/zero", 1 << 20, &text), -EOPNOTSUPP);
+	close(fd);
+	unlink(path);
+	assert_int_equal(file__read(path, 1 << 20, &text), -ENOENT);
+	str__fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,7 +340,7 @@ int main(void)
 		cmocka_unit_test(test_networks),       cmocka_unit_test(test_networks_refused),
 		cmocka_unit_test(test_network_covers), cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_offset),	       cmocka_unit_test(test_log),
-		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_file),	       cmocka_unit_test(test_read),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
