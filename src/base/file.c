@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,16 +74,44 @@ bool file__is_replaceable(const char *path)
 	return lstat(path, &st) || S_ISREG(st.st_mode);
 }
 
+/* A new file beside `path`. A descriptor, which the caller closes, or -errno. */
+static int make_temporary(const char *path, struct str *ret_name)
+{
+	int fd;
+
+	str__appendf(ret_name, "%s.XXXXXX", path);
+	if (!file__is_replaceable(path))
+		return -EOPNOTSUPP;
+	if (str__error(ret_name))
+		return -ENOMEM;
+	fd = mkstemp(ret_name->buf);
+	return fd < 0 ? -errno : fd;
+}
+
+int file__check_replace(const char *path)
+{
+	struct str temporary = {0};
+	size_t len = strlen(path);
+	int fd;
+
+	if (!len)
+		return -EINVAL;
+	if (path[len - 1] == '/')
+		return -EISDIR;
+	fd = make_temporary(path, &temporary);
+	if (fd >= 0) {
+		close(fd);
+		unlink(temporary.buf);
+	}
+	str__fini(&temporary);
+	return fd < 0 ? fd : 0;
+}
+
 int file__replace(const char *path, struct str *text)
 {
 	struct str temporary = {0};
-	int fd, err;
+	int fd = make_temporary(path, &temporary), err = fd < 0 ? fd : 0;
 
-	str__appendf(&temporary, "%s.XXXXXX", path);
-	err = file__is_replaceable(path) ? str__error(&temporary) : -EOPNOTSUPP;
-	fd = err ? -1 : mkstemp(temporary.buf);
-	if (!err && fd < 0)
-		err = -errno;
 	if (!err) {
 		err = fill(fd, text);
 		if (!err && rename(temporary.buf, path))

@@ -16,6 +16,12 @@ bool file__is_replaceable(const char *path);
 int file__create(const char *path);
 
 /*
+ * Tries whether file__replace() would find a place: a file beside `path` is made and removed. 0 or -errno: -EINVAL the path is
+ * empty, -EISDIR it names a directory, -EOPNOTSUPP it is not replaceable.
+ */
+int file__check_replace(const char *path);
+
+/*
  * Puts the text where `path` is, so that whoever opens it sees the old contents or the new ones, whole: a new
  * file of the same directory, synced, takes its name. Empties the text. 0 or -errno; then what was
  * there stands. -EOPNOTSUPP: it is not replaceable.

@@ -256,12 +256,22 @@ static error_t set_naming(enum naming *ret_naming, const char *arg)
 /* A file that is written anew each time; as root a new one would take the place of a device, too. */
 static error_t set_path(const char *what, const char **ret_path, const char *arg)
 {
-	if (!file__is_replaceable(arg)) {
+	int err = file__check_replace(arg);
+
+	switch (err) {
+	case 0:
+		*ret_path = arg;
+		return 0;
+	case -EINVAL:
+		log__error("%s: '' is empty: give the path of a file", what);
+		break;
+	case -EOPNOTSUPP:
 		log__error("%s: '%s' is there and no regular file: choose another name", what, arg);
-		return OPTIONS_TOLD;
+		break;
+	default:
+		log__error("%s: '%s' cannot be written: %s", what, arg, strerror(-err));
 	}
-	*ret_path = arg;
-	return 0;
+	return OPTIONS_TOLD;
 }
 
 static error_t parse_export(int key, char *arg, struct argp_state *state)

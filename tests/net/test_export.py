@@ -6,6 +6,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -274,7 +275,9 @@ def test_textfile(netns, export, tmp_path):
 
 
 def test_textfile_fails(netns, export, tmp_path):
-    exporter = export("--textfile", tmp_path / "no" / "dir", "-i", "20ms", netns=[netns])
+    (tmp_path / "gone").mkdir()
+    exporter = export("--textfile", tmp_path / "gone" / "file", "-i", "20ms", netns=[netns])
+    shutil.rmtree(tmp_path / "gone")
     time.sleep(0.2)
     assert exporter.process.stop(signal.SIGTERM) == FAILED
     assert exporter.process.stderr.count("cannot write") == 1
@@ -303,6 +306,9 @@ def test_ipv6(export):
     (["--semconv", "statsd"], ["statsd", "otel"]),
     (["--textfile", "/proc/self/fd/1"], ["/proc/self/fd/1", "regular"]),
     (["--state", "/proc/self"], ["/proc/self", "regular"]),
+    *(([option, path], [option, f"'{path}'", word]) for option in ("--textfile", "--state") for path, word in (
+        ("", "empty"), ("/nonexistent/x", "no such file"), ("/tmp/", "directory"), ("/proc/x", "no such file"),
+        ("/etc/passwd/x", "not a directory"))),
     (["--json"], ["--json"]),
 ], ids=lambda value: " ".join(value))
 def test_usage(args, words):

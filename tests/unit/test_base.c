@@ -288,6 +288,11 @@ static void test_file(void **state)
 	str__append(&text, "x");
 	assert_int_equal(file__replace(link, &text), -EOPNOTSUPP);
 	assert_int_equal(file__replace(dir, &text), -EOPNOTSUPP);
+	assert_int_equal(file__check_replace(path), 0);
+	assert_int_equal(file__check_replace(link), -EOPNOTSUPP);
+	assert_int_equal(file__check_replace(""), -EINVAL);
+	assert_int_equal(file__check_replace("/nonexistent/x"), -ENOENT);
+	assert_int_equal(file__check_replace("/nonexistent/"), -EISDIR);
 	str__fini(&text);
 	/* nothing temporary is left */
 	assert_int_equal(unlink(link) | unlink(path) | rmdir(dir), 0);
