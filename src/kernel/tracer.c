@@ -39,6 +39,7 @@
 
 struct tracer {
 	struct tracer_opts opts;
+	struct filter filter; /* opts.filter: the caller's need not outlive tracer__new() */
 	struct caps caps;
 	struct synfin_bpf *skel;
 	struct ring_buffer *ring;
@@ -520,6 +521,8 @@ int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer)
 	if (!t)
 		return -ENOMEM;
 	t->opts = *opts;
+	t->filter = *opts->filter;
+	t->opts.filter = &t->filter;
 	t->stats_fd = -1;
 	for (int id = 0; id < __HOOK_MAX; id++)
 		t->choices[id].wanted = is_wanted(opts, id);

@@ -130,9 +130,10 @@ static unsigned int value_cnt(unsigned int metric, unsigned int label)
 /* "other" for each field; it never is the key of what is not kept apart, which is one set. */
 static void append_other(struct series *s)
 {
-	static const char *const words[__BY_MAX] = {"other", "other", "other", "other",
-						    "other", "other", "other", "other"};
+	const char *words[__BY_MAX];
 
+	for (unsigned int i = 0; i < __BY_MAX; i++)
+		words[i] = "other";
 	by__append_values(&s->by, words, &s->other_key);
 }
 

@@ -98,12 +98,37 @@ static void test_other_by_name(void **state)
 	series__free(s);
 }
 
+/* The set of the rest says so in every field there is. */
+static void test_other_in_every_field(void **state)
+{
+	struct by by = {.cnt = __BY_MAX};
+	const struct sf_row row = {.counts = {1}};
+	struct series *s = NULL;
+	struct series_iter it = {0};
+	struct series_item item;
+
+	(void)state;
+	for (unsigned int i = 0; i < __BY_MAX; i++)
+		by.fields[i] = i;
+	assert_int_equal(series__new(1, &by, &s), 0);
+	assert_int_equal(series__add_row(s, NULL, SF_FIRST_COUNTER * SF_HIST_ROWS, &row), 0);
+	assert_true(series__next(s, &it, &item) && item.is_other);
+	for (unsigned int i = 0; i < __BY_MAX; i++) {
+		struct by_value value = by__value(item.key, i);
+
+		assert_int_equal(value.len, strlen("other"));
+		assert_memory_equal(value.at, "other", value.len);
+	}
+	series__free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_other_by_name),
+		cmocka_unit_test(test_other_in_every_field),
 	};
 
 	return cmocka_run_group_tests_name("by", tests, NULL, NULL);
