@@ -108,6 +108,28 @@ int parse__u64(const char *what, const char *text, uint64_t min, uint64_t max, u
 	return parse_bounded(what, whole(text), min, max, ret, err);
 }
 
+int parse__bytes(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		 struct parse_error *err)
+{
+	static const char units[] = "KMG";
+	struct slice number = whole(text);
+	const char *unit = number.len ? strchr(units, text[number.len - 1]) : NULL;
+	uint64_t value = 0, scale = unit ? 1ULL << 10 * (unit - units + 1) : 1;
+	int code;
+
+	number.len -= unit != NULL;
+	code = parse_digits(number, &value);
+	if (!code && (__builtin_mul_overflow(value, scale, &value) || value < min || value > max))
+		code = -ERANGE;
+	if (code)
+		return fail(err, code, what, whole(text),
+			    "%s: give bytes as 65536, 512K, 64M or 1G, %llu to %llu",
+			    code == -ERANGE ? "is out of range" : "is no size", (unsigned long long)min,
+			    (unsigned long long)max);
+	*ret = value;
+	return 0;
+}
+
 static bool is_among(uint32_t pid, const uint32_t *pids, size_t cnt)
 {
 	size_t i;

@@ -42,6 +42,10 @@ int parse__pids(const char *what, const char *text, uint32_t *pids, size_t cap, 
 /* "80", "80,443", "8000-8100,9000": added to `set`. */
 int parse__ports(const char *what, const char *text, struct port_set *set, struct parse_error *err);
 
+/* "65536", "64K", "64M", "1G": bytes, by powers of 1024. */
+int parse__bytes(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		 struct parse_error *err);
+
 /* "300ms", "2s", "1.5us": a number and one of ns us ms s m h. */
 int parse__duration(const char *what, const char *text, uint64_t *ret_ns, struct parse_error *err);
 

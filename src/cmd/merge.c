@@ -3,57 +3,81 @@
 #include "cmd/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/lines.h"
 #include "base/log.h"
 #include "cmd/options.h"
 #include "in/histfile.h"
 #include "out/report.h"
 
-static int add_lines(struct histsum *sum, const char *path, FILE *file)
+static bool is_blank(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+			return false;
+	}
+	return true;
+}
+
+/* The one line of what is wrong. */
+static void tell_error(const char *name, uint64_t number, int err, const struct histfile_error *why)
+{
+	if (err == -EINVAL)
+		log__error("%s:%" PRIu64 ": %s", name, number, why->text);
+	else if (err == -EFBIG)
+		log__error("%s:%" PRIu64 ": the line is longer than --max-input allows", name, number);
+	else
+		log__error("cannot read %s: %s", name, strerror(-err));
+}
+
+static int add_lines(struct histsum *sum, const char *name, struct lines *lines)
 {
 	struct histfile_error why;
-	uint64_t number = 0;
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t len;
-	int err = 0;
+	uint64_t number = 1, read = 0;
+	const char *line;
+	size_t len;
+	int err = 0, more;
 
-	while (!err && (len = getline(&line, &cap, file)) >= 0) {
-		number++;
-		err = histfile__add_line(sum, line, (size_t)len, &why);
+	for (; (more = lines__next(lines, &line, &len)) > 0; number++) {
+		if (is_blank(line, len))
+			continue;
+		err = histfile__add_line(sum, line, len, &why);
+		if (err)
+			break;
+		read++;
 	}
-	if (err == -EINVAL)
-		log__error("%s:%" PRIu64 ": %s", path, number, why.text);
-	else if (err)
-		log__error("%s:%" PRIu64 ": %s", path, number, strerror(-err));
-	if (!err && ferror(file)) {
-		err = -EIO;
-		log__error("cannot read %s: %s", path, strerror(errno));
-	} else if (!err && !number) {
+	err = err ? err : more < 0 ? more : 0;
+	if (err) {
+		tell_error(name, number, err, &why);
+	} else if (!read) {
 		err = -EINVAL;
-		log__error("%s: empty: it should hold what hist --json wrote", path);
+		log__error("%s: empty: it should hold what hist --json wrote", name);
 	}
-	free(line);
 	return err;
 }
 
-static int add_file(struct histsum *sum, const char *path)
+/* "-" is standard input. */
+static int add_file(struct histsum *sum, const char *path, size_t max_input)
 {
-	FILE *file = fopen(path, "re");
+	bool is_stdin = !strcmp(path, "-");
+	struct lines lines = {.fd = STDIN_FILENO, .max = max_input};
 	int err;
 
-	if (!file) {
+	if (!is_stdin)
+		lines.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (lines.fd < 0) {
 		err = -errno;
 		log__error("cannot read %s: %s", path, strerror(errno));
 		return err;
 	}
-	err = add_lines(sum, path, file);
-	fclose(file);
+	err = add_lines(sum, is_stdin ? "standard input" : path, &lines);
+	lines__fini(&lines);
+	if (!is_stdin)
+		close(lines.fd);
 	return err;
 }
 
@@ -80,16 +104,16 @@ int cmd__merge(int argc, char **argv)
 {
 	struct histsum sum = {0};
 	struct options opts;
-	int err = 0,
-	    status =
-		    options__parse(OPTIONS_MERGE, "FILE...",
-				   "Add up what hist --json and export --state wrote, of many hosts or runs.",
-				   argc, argv, &opts);
+	int err = 0, status = options__parse(
+			     OPTIONS_MERGE, "FILE...",
+			     "Add up what hist --json and export --state wrote, of many hosts or runs. The "
+			     "FILE - is standard input.",
+			     argc, argv, &opts);
 
 	if (status)
 		return status;
 	for (int i = 0; !err && i < opts.file_cnt; i++)
-		err = add_file(&sum, opts.files[i]);
+		err = add_file(&sum, opts.files[i], opts.max_input);
 	if (!err)
 		err = write_sum(&sum, opts.json);
 	histsum__fini(&sum);

@@ -17,6 +17,8 @@
 #define DEFAULT_PORT   9842
 #define DEFAULT_SERIES 1000
 #define MAX_SERIES     100000
+#define DEFAULT_INPUT  (64 << 20)
+#define LARGEST_INPUT  (1ULL << 40)
 
 enum key {
 	KEY_TIER = 0x100,
@@ -36,6 +38,7 @@ enum key {
 	KEY_DURATION,
 	KEY_COUNT,
 	KEY_HELP,
+	KEY_MAX_INPUT,
 };
 
 static const struct argp_option trace_options[] = {
@@ -90,6 +93,11 @@ static const struct argp_option json_options[] = {
 
 static const struct argp_option stats_options[] = {
 	{"stats", KEY_STATS, NULL, 0, "have the kernel count how often and how long the BPF programs run", 3},
+	{0},
+};
+
+static const struct argp_option merge_options[] = {
+	{"max-input", KEY_MAX_INPUT, "SIZE", 0, "refuse lines longer than this (64M)", 2},
 	{0},
 };
 
@@ -354,8 +362,13 @@ static error_t parse_tier(int key, char *arg, struct argp_state *state)
 static error_t parse_merge(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct parse_error err;
 
 	switch (key) {
+	case KEY_MAX_INPUT:
+		return parse__bytes("--max-input", arg, 1, LARGEST_INPUT, &o->max_input, &err)
+			       ? options__refuse(&err)
+			       : 0;
 	case ARGP_KEY_ARG:
 		o->files = &state->argv[1];
 		o->files[o->file_cnt++] = arg;
@@ -420,7 +433,7 @@ static const struct argp end_argp = {end_options, parse_end, NULL, NULL, NULL, N
 static const struct argp json_argp = {json_options, parse_json, NULL, NULL, NULL, NULL, NULL};
 static const struct argp stats_argp = {stats_options, parse_stats, NULL, NULL, NULL, NULL, NULL};
 static const struct argp tier_argp = {tier_options, parse_tier, NULL, NULL, NULL, NULL, NULL};
-static const struct argp merge_argp = {NULL, parse_merge, NULL, NULL, NULL, NULL, NULL};
+static const struct argp merge_argp = {merge_options, parse_merge, NULL, NULL, NULL, NULL, NULL};
 static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
 
 static void apply_level(const struct options *o)
@@ -486,6 +499,7 @@ static void set_defaults(struct options *opts)
 	memset(opts, 0, sizeof(*opts));
 	opts->output_fd = STDOUT_FILENO;
 	opts->max_series = DEFAULT_SERIES;
+	opts->max_input = DEFAULT_INPUT;
 	opts->listen = default_listen();
 	edges__default(&opts->edges);
 }

@@ -43,6 +43,7 @@ struct options {
 	bool is_from_file;	  /* a line of --config is being parsed */
 	char **files;		  /* merge */
 	int file_cnt;
+	uint64_t max_input; /* merge: bytes of a line */
 	bool stats;
 	bool quiet;
 	bool verbose;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * json-c reads the line; what follows it is checking. A line is added to a series of its own first, which is
- * added to the sum when all of it was right.
+ * A line is cut into pieces, each of which json-c reads; what follows it is checking. json-c takes hundreds of bytes for the two
+ * of an empty object, so no more than a piece of a bounded length is ever built. A line is added to a series of its own first,
+ * which is added to the sum when all of it was right.
  */
 #include "in/histfile.h"
 
@@ -13,14 +14,25 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "in/scan.h"
 #include "model/names.h"
 
-#define MAX_DEPTH 16
-#define MAX_SETS  (1 << 20)
+#define MAX_SETS (1 << 20)
+#define MAX_PIECE_SZ \
+	(256 << 10) /* a histogram with all buckets has 20 KiB, and cgroups may have long names */
+
+/* What is read of a line: arrays whose elements are many, and the rest. */
+enum member { MEMBER_HISTOGRAMS, MEMBER_COUNTERS, MEMBER_HEAD, __MEMBER_MAX = MEMBER_HEAD + 8 };
+
+static const char *const members[__MEMBER_MAX] = {
+	"histograms", "counters", "v", "type", "time", "by", "interval_ns", "lost", "folded", "lower_bounds"};
 
 /* One line being read. */
 struct reading {
 	struct histfile_error *err;
+	const char *line;
+	struct json_tokener *tokener;
+	struct piece member[__MEMBER_MAX]; /* .at is NULL: is not there */
 	struct series *series;
 	struct by by;
 	struct str key;
@@ -34,6 +46,128 @@ __attribute__((format(printf, 2, 3))) static int fail(struct histfile_error *err
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	return -EINVAL;
+}
+
+static int fail_at(struct reading *r, const char *at, const char *why)
+{
+	return fail(r->err, "no JSON at byte %zu: %s", (size_t)(at - r->line) + 1, why);
+}
+
+/* What the scanner says of where it stands. */
+static int fail_scan(struct reading *r, const struct scan *s, int err)
+{
+	switch (err) {
+	case -ENODATA:
+		return fail(r->err, "the line ends within the JSON");
+	case -E2BIG:
+		return fail(r->err, "more than %d brackets in each other at byte %zu", SCAN_MAX_DEPTH,
+			    (size_t)(s->at - r->line) + 1);
+	default:
+		return fail_at(r, s->at, "unexpected character");
+	}
+}
+
+static int parse_piece(struct reading *r, struct piece p, struct json_object **ret_object)
+{
+	enum json_tokener_error why;
+	const char *end;
+
+	if (p.len > MAX_PIECE_SZ)
+		return fail(r->err, "more than %d KiB in one piece at byte %zu", MAX_PIECE_SZ >> 10,
+			    (size_t)(p.at - r->line) + 1);
+	json_tokener_reset(r->tokener);
+	*ret_object = json_tokener_parse_ex(r->tokener, p.at, (int)p.len);
+	end = p.at + json_tokener_get_parse_end(r->tokener);
+	if (json_tokener_get_error(r->tokener) == json_tokener_continue) /* a number may go on: no */
+		*ret_object = json_tokener_parse_ex(r->tokener, "", 1);
+	why = json_tokener_get_error(r->tokener);
+	if (why == json_tokener_success && end == p.at + p.len)
+		return 0;
+	json_object_put(*ret_object);
+	return fail_at(r, end, json_tokener_error_desc(why));
+}
+
+/* 1 for an element, 0 at the end. */
+static int next_element(struct reading *r, struct scan *s, struct piece *ret_element)
+{
+	int res = scan__element(s, ret_element);
+
+	return res < 0 ? fail_scan(r, s, res) : res;
+}
+
+/* Nothing is read of it, but it has to be JSON. */
+static int check_unread(struct reading *r, struct piece value)
+{
+	struct json_object *object = NULL;
+	struct piece element;
+	struct scan s;
+	int err = 0, more;
+
+	if (value.at[0] != '[') {
+		err = parse_piece(r, value, &object);
+		if (!err)
+			json_object_put(object);
+		return err;
+	}
+	scan__begin(&s, value.at, value.len, '[');
+	while (!err && (more = next_element(r, &s, &element))) {
+		err = more < 0 ? more : parse_piece(r, element, &object);
+		if (!err)
+			json_object_put(object);
+	}
+	return err;
+}
+
+static int take_member(struct reading *r, struct piece name, struct piece value)
+{
+	for (unsigned int i = 0; i < __MEMBER_MAX; i++) {
+		size_t len = strlen(members[i]);
+
+		if (name.len != len + 2 || memcmp(name.at + 1, members[i], len) != 0)
+			continue;
+		if (r->member[i].at)
+			return fail(r->err, "'%s' is there twice", members[i]);
+		r->member[i] = value;
+		return 0;
+	}
+	return check_unread(r, value);
+}
+
+static int split_line(struct reading *r, size_t len)
+{
+	struct piece name, value;
+	struct scan s;
+	int res = scan__begin(&s, r->line, len, '{'), err = 0;
+
+	if (!res)
+		res = scan__member(&s, &name, &value);
+	for (; !err && res > 0; res = err ? 0 : scan__member(&s, &name, &value))
+		err = take_member(r, name, value);
+	return err ? err : res ? fail_scan(r, &s, res) : 0;
+}
+
+/* What is no array of many, as one object. */
+static int parse_head(struct reading *r, struct json_object **ret_root)
+{
+	struct str text = {0};
+	struct piece whole;
+	int err;
+
+	for (unsigned int i = MEMBER_HEAD; i < __MEMBER_MAX; i++) {
+		if (!r->member[i].at)
+			continue;
+		str__append(&text, text.len ? ",\"" : "{\"");
+		str__append(&text, members[i]);
+		str__append(&text, "\":");
+		str__append_bytes(&text, r->member[i].at, r->member[i].len);
+	}
+	str__append(&text, text.len ? "}" : "{}");
+	whole = (struct piece){str__text(&text), text.len};
+	err = str__error(&text);
+	if (!err)
+		err = parse_piece(r, whole, ret_root);
+	str__fini(&text);
+	return err;
 }
 
 static int get_member(struct reading *r, struct json_object *object, const char *name, enum json_type type,
@@ -217,13 +351,29 @@ static int read_item(struct reading *r, struct json_object *object, bool is_hist
 	return put_item(r, &item);
 }
 
-static int read_items(struct reading *r, struct json_object *root, const char *name, bool is_hist)
+static int begin_items(struct reading *r, enum member member, struct scan *ret_scan)
 {
-	struct json_object *items = NULL;
-	int err = get_member(r, root, name, json_type_array, &items);
+	const struct piece *items = &r->member[member];
 
-	for (size_t i = 0; !err && i < json_object_array_length(items); i++)
-		err = read_item(r, json_object_array_get_idx(items, i), is_hist);
+	if (!items->at || scan__begin(ret_scan, items->at, items->len, '['))
+		return fail(r->err, "'%s' is missing, or no array", members[member]);
+	return 0;
+}
+
+static int read_items(struct reading *r, enum member member)
+{
+	struct json_object *object = NULL;
+	struct piece element;
+	struct scan s;
+	int err = begin_items(r, member, &s), more;
+
+	while (!err && (more = next_element(r, &s, &element))) {
+		err = more < 0 ? more : parse_piece(r, element, &object);
+		if (err)
+			break;
+		err = read_item(r, object, member == MEMBER_HISTOGRAMS);
+		json_object_put(object);
+	}
 	return err;
 }
 
@@ -290,14 +440,17 @@ static int read_totals(struct reading *r, struct json_object *root, struct hists
 	return err ? err : series__put_totals(r->series, folded, bounds);
 }
 
-/* Each item of a line may be of a set of its own, and no more. */
-static size_t count_items(struct json_object *root, const char *name)
+static int count_items(struct reading *r, enum member member, size_t *cnt)
 {
-	struct json_object *items = NULL;
+	struct piece element;
+	struct scan s;
+	int err = begin_items(r, member, &s), more;
 
-	return json_object_object_get_ex(root, name, &items) && json_object_is_type(items, json_type_array)
-		       ? json_object_array_length(items)
-		       : 0;
+	while (!err && (more = next_element(r, &s, &element))) {
+		err = more < 0 ? more : 0;
+		++*cnt;
+	}
+	return err;
 }
 
 /* Two of the same would have been added to one. */
@@ -314,22 +467,46 @@ static int check_twice(struct reading *r, size_t item_cnt)
 
 static int read_line(struct reading *r, struct json_object *root, struct histsum *ret_part)
 {
-	size_t item_cnt = count_items(root, "histograms") + count_items(root, "counters");
 	int err = read_head(r, root);
+	size_t item_cnt = 0;
 
-	if (!err)
-		err = series__new(item_cnt, &r->by, &r->series);
 	if (!err)
 		err = read_time(r, root, ret_part);
 	if (!err)
-		err = read_items(r, root, "histograms", true);
+		err = count_items(r, MEMBER_HISTOGRAMS, &item_cnt);
 	if (!err)
-		err = read_items(r, root, "counters", false);
+		err = count_items(r, MEMBER_COUNTERS, &item_cnt);
+	/* Each item may be of a set of its own, and no more. */
+	if (!err)
+		err = series__new(item_cnt, &r->by, &r->series);
+	if (!err)
+		err = read_items(r, MEMBER_HISTOGRAMS);
+	if (!err)
+		err = read_items(r, MEMBER_COUNTERS);
 	if (!err)
 		err = check_twice(r, item_cnt);
 	if (!err)
 		err = read_totals(r, root, ret_part);
 	ret_part->series = r->series;
+	return err;
+}
+
+static int read_pieces(struct reading *r, size_t len, struct histsum *ret_part)
+{
+	struct json_object *root = NULL;
+	int err;
+
+	r->tokener = json_tokener_new_ex(SCAN_MAX_DEPTH + 1);
+	if (!r->tokener)
+		return -ENOMEM;
+	json_tokener_set_flags(r->tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	err = split_line(r, len);
+	if (!err)
+		err = parse_head(r, &root);
+	if (!err)
+		err = read_line(r, root, ret_part);
+	json_object_put(root);
+	json_tokener_free(r->tokener);
 	str__fini(&r->key);
 	return err;
 }
@@ -364,40 +541,15 @@ static int begin_sum(struct histsum *sum, const struct histsum *part)
 	return err;
 }
 
-static int parse_json(const char *line, size_t len, struct json_object **ret_root, struct histfile_error *err)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
-	int code = 0;
-
-	if (!tokener)
-		return -ENOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	*ret_root = len < INT32_MAX ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
-	if (json_tokener_get_error(tokener) == json_tokener_continue)
-		code = fail(err, "the line ends within the JSON");
-	else if (!*ret_root || json_tokener_get_parse_end(tokener) != len)
-		code = fail(err, "no JSON at byte %zu: %s", json_tokener_get_parse_end(tokener) + 1,
-			    json_tokener_error_desc(json_tokener_get_error(tokener)));
-	if (code)
-		json_object_put(*ret_root);
-	json_tokener_free(tokener);
-	return code;
-}
-
 int histfile__add_line(struct histsum *sum, const char *line, size_t len, struct histfile_error *err)
 {
-	struct reading r = {.err = err};
+	struct reading r = {.err = err, .line = line};
 	struct histsum part = {0};
-	struct json_object *root = NULL;
 	int code;
 
 	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
 		len--;
-	code = parse_json(line, len, &root, err);
-	if (code)
-		return code;
-	code = read_line(&r, root, &part);
-	json_object_put(root);
+	code = read_pieces(&r, len, &part);
 	if (!code && !sum->series)
 		code = begin_sum(sum, &part);
 	if (!code && !is_same_by(series__by(sum->series), &r.by))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`synfin merge`: what several runs counted, as one; and bad files are named, with the place."""
 import json
+import resource
 import signal
+import subprocess
 import time
 
 import pytest
@@ -85,7 +87,9 @@ def test_extremes_of_intervals(netns, trace, tmp_path):
     ("\x1b[31m\n", [":1:", "byte 1"]),
     ('{"v":1,"type":"hist","by":[]}\n', [":1:", "'time'"]),
     ("GOOD\n{\"v\":1,\n", [":2:", "ends"]),
-], ids=["empty", "other", "no json", "incomplete", "cut"])
+    ("\n \t\r\n", ["empty"]),
+    ("\nGOOD\n\n{}", [":4:", "'v'"]),
+], ids=["empty", "other", "no json", "incomplete", "cut", "blank", "behind blanks"])
 def test_bad_files(tmp_path, content, words):
     good = json.dumps({"v": 1, "type": "hist", "time": "2026-01-02T03:04:05.000000006Z", "interval_ns": 7, "by": [],
                        "histograms": [], "counters": [], "lower_bounds": 0, "folded": 0,
@@ -95,6 +99,56 @@ def test_bad_files(tmp_path, content, words):
     result = synfin("merge", path)
     assert (result.returncode, result.stdout) == (FAILED, "")
     check_complaint(result.stderr, str(path), *words)
+
+
+GOOD = {"v": 1, "type": "hist", "time": "2026-01-02T03:04:05.000000006Z", "interval_ns": 7, "by": [],
+        "histograms": [], "counters": [], "lower_bounds": 1, "folded": 0,
+        "lost": {"dropped": 0, "missed": 0, "evicted": 0, "unattributed": 0}}
+
+
+def test_standard_input(tmp_path):
+    """`-` among the files; lines with nothing in them are skipped, and the last may lack its newline."""
+    path = tmp_path / "file"
+    path.write_text(f"\n{json.dumps(GOOD)}\n\r\n", encoding="utf-8")
+    text = f"{json.dumps(GOOD)}\n \t\n{json.dumps(GOOD)}"
+    result = subprocess.run([settings.SYNFIN, "merge", "--json", path, "-"], input=text, capture_output=True, text=True,
+                            timeout=settings.PATIENCE, check=False)
+    assert result.returncode == 0, result
+    assert json.loads(result.stdout)["lower_bounds"] == 3
+    result = subprocess.run([settings.SYNFIN, "merge", "-"], input="{}", capture_output=True, text=True,
+                            timeout=settings.PATIENCE, check=False)
+    assert result.returncode == FAILED
+    check_complaint(result.stderr, "standard input:1:")
+
+
+def run_bounded(*args):
+    """With 1 GiB of memory."""
+    return synfin("merge", *args, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+
+
+def test_bounded_memory(tmp_path):
+    """A line is as long as --max-input says or is refused, and what is refused takes little memory."""
+    path = tmp_path / "file"
+    line = json.dumps(GOOD)
+    path.write_text(line + "\n", encoding="utf-8")
+    assert run_bounded("--max-input", len(line), path).returncode == 0
+    result = run_bounded("--max-input", len(line) - 1, path)
+    assert result.returncode == FAILED
+    check_complaint(result.stderr, f"{path}:1:", "--max-input")
+    result = run_bounded("/dev/zero")
+    assert result.returncode == FAILED
+    check_complaint(result.stderr, "/dev/zero:1:", "--max-input")
+    path.write_text(line.replace('"histograms": []', '"histograms": [{}' + ",{}" * 3_300_000 + "]"), encoding="utf-8")
+    result = run_bounded(path)
+    assert result.returncode == FAILED
+    check_complaint(result.stderr, f"{path}:1:", "'metric'")
+
+
+@pytest.mark.parametrize("size", ["0", "", "K", "1T", "-1", "64MB", "99999999999G"])
+def test_max_input_refused(size):
+    result = synfin("merge", "--max-input", size, "-")
+    assert result.returncode == USAGE
+    check_complaint(result.stderr, "--max-input", "64M")
 
 
 def test_many_lines(tmp_path):

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "in/histfile.h"
 #include "out/report.h"
@@ -146,7 +147,16 @@ static const struct {
 	{"", "within the JSON"},
 	{"{", "within the JSON"},
 	{"{}x", "byte 3"},
-	{"[1]", "'v' is missing"},
+	{"[1]", "byte 1"},
+	{"{}", "'v' is missing"},
+	{"{\"v\":1,}", "byte 8"},
+	{"{\"v\":1 \"type\":\"hist\"}", "byte 8"},
+	{"{\"v\":01}", "no JSON"},
+	{"{\"v\":1,\"v\":1}", "twice"},
+	{"{\"v\":1,\"x\":[{},{},tru]}", "byte 22"},
+	{"{\"v\":1,\"x\":\"\\u12\"}", "byte"},
+	{"{\"v\":1,\"x\":[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}", "brackets"},
+	{HEAD ",\"histograms\":[],\"counters\":[{},{}]" TAIL, "'metric' is missing"},
 	{"{\"v\":1,\"type\":\"check\"}", "no output of hist"},
 	{"{\"v\":2,\"type\":\"hist\"}", "no output of hist"},
 	{HEAD "}", "'histograms' is missing"},
@@ -217,6 +227,38 @@ static void test_other_fields(void **state)
 	series__free(s);
 }
 
+/*
+ * json-c takes hundreds of bytes for the two of an empty object: however many there are, where nothing is read of them, too, they
+ * are not all built.
+ */
+static void test_memory(void **state)
+{
+	static const char *const ends[] = {"]}", "],"
+						 "\"v\":1}"};
+	enum { CNT = 1 << 20 };
+	struct rusage before, after;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct histfile_error err = {"-"};
+		struct histsum sum = {0};
+		struct str line = {0};
+
+		str__append(&line, i == 0   ? HEAD ",\"counters\":[],\"histograms\":[{}"
+				   : i == 1 ? "{\"x\":[{}"
+					    : "[{}");
+		for (unsigned int n = 0; n < CNT; n++)
+			str__append(&line, ",{}");
+		str__append(&line, ends[i == 1]);
+		assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+		assert_int_equal(histfile__add_line(&sum, line.buf, line.len, &err), -EINVAL);
+		assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+		assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10);
+		histsum__fini(&sum);
+		str__fini(&line);
+	}
+}
+
 /* Whatever has become of a line, it is refused or is counted consistently; the sanitizers watch. */
 static void test_damaged(void **state)
 {
@@ -246,7 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_sum),
 		cmocka_unit_test(test_lines),	   cmocka_unit_test(test_other_fields),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_damaged),	   cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests_name("histfile", tests, NULL, NULL);
