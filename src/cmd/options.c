@@ -122,10 +122,14 @@ static error_t set_seconds(const char *what, uint64_t *ret_ns, const char *arg)
 	int code;
 
 	str__appendf(&text, "%s%s", arg, bare ? "s" : "");
-	code = parse__duration(what, str__text(&text), ret_ns, &err);
+	code = str__error(&text);
+	if (code)
+		log__error("%s: %s", what, strerror(-code));
+	else if (parse__duration(what, str__text(&text), ret_ns, &err))
+		code = options__refuse(&err);
 	str__fini(&text);
 	if (code)
-		return options__refuse(&err);
+		return OPTIONS_TOLD;
 	if (*ret_ns < 10000000) {
 		log__error("%s: '%s' is too short: at least 10ms", what, arg);
 		return OPTIONS_TOLD;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/names.h"
+
 struct census {
 	uint64_t counts[CENSUS_STATES];
 	struct census_group *groups;
@@ -87,6 +89,13 @@ bool census__is_empty(const struct census *c)
 		if (c->counts[state])
 			return false;
 	return true;
+}
+
+const char *census__state_name(unsigned int state)
+{
+	const char *name = names__state(state);
+
+	return name ? name : "unknown";
 }
 
 uint64_t census__count(const struct census *c, unsigned int state)

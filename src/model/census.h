@@ -38,6 +38,9 @@ void census__add_waits(struct census *c, size_t cnt);
 
 bool census__is_empty(const struct census *c);
 
+/* Its name; "unknown" where it has none. */
+const char *census__state_name(unsigned int state);
+
 /* Connections in a state, by the kernel's number of it. */
 uint64_t census__count(const struct census *c, unsigned int state);
 

@@ -110,7 +110,7 @@ static void put_items(struct json *j, const struct series *s, const char *key, b
 static void put_group(struct json *j, const struct census_group *g)
 {
 	json__begin_object(j);
-	json__key_string(j, "state", names__state(g->state));
+	json__key_string(j, "state", census__state_name(g->state));
 	json__key_nonzero(j, "pid", g->pid);
 	json__key_string(j, "comm", g->pid ? g->comm : NULL);
 	json__key_u64(j, "count", g->count);
@@ -133,7 +133,7 @@ static void put_census(struct json *j, struct census *census)
 	json__begin_object(j);
 	for (state = 0; state < CENSUS_STATES; state++)
 		if (census__count(census, state))
-			json__key_u64(j, names__state(state), census__count(census, state));
+			json__key_u64(j, census__state_name(state), census__count(census, state));
 	json__end_object(j);
 	groups = census__groups(census, &cnt);
 	json__key(j, "piled_up");

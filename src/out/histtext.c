@@ -146,7 +146,7 @@ static void put_lost(struct str *s, const struct report *r)
 
 static void put_group(struct str *s, const struct census_group *g)
 {
-	str__appendf(s, "  %" PRIu64 " in %s: ", g->count, names__state(g->state));
+	str__appendf(s, "  %" PRIu64 " in %s: ", g->count, census__state_name(g->state));
 	if (g->pid) {
 		str__append_safe(s, g->comm, strlen(g->comm), false);
 		str__appendf(s, " (pid %" PRIu32 ")", g->pid);
@@ -169,7 +169,8 @@ static void put_census(struct str *s, struct census *census)
 	str__append(s, "\nalive:");
 	for (state = 0; state < CENSUS_STATES; state++)
 		if (census__count(census, state))
-			str__appendf(s, " %" PRIu64 " %s", census__count(census, state), names__state(state));
+			str__appendf(s, " %" PRIu64 " %s", census__count(census, state),
+				     census__state_name(state));
 	str__append(s, census__is_empty(census) ? " none\n" : "\n");
 	groups = census__groups(census, &cnt);
 	for (i = 0; i < cnt && i < GROUPS_MAX; i++)

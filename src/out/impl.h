@@ -27,7 +27,10 @@ struct out {
 	size_t unwritten; /* lines of the write that was given up */
 };
 
-/* "comm=curl rport=443"; nothing where `by` is empty. */
+/*
+ * "comm=curl rport=443"; nothing where `by` is empty. A value with a blank, a quote, a backslash or a = in it is in quotes,
+ * with a backslash before each quote and backslash.
+ */
 void out__append_key(struct str *s, const struct by *by, const char *key);
 
 #define OUT_WORD_SZ 24

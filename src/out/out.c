@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/names.h"
 #include "out/impl.h"
@@ -93,13 +94,36 @@ void out__free(struct out *o)
 	free(o);
 }
 
+/* Without quotes nothing in the value can look like the next field. */
+static bool is_plain(struct by_value value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (strchr(" =\"\\", value.at[i]))
+			return false;
+	}
+	return true;
+}
+
+static void append_value(struct str *s, struct by_value value)
+{
+	if (is_plain(value)) {
+		str__append_bytes(s, value.at, value.len);
+		return;
+	}
+	str__append_char(s, '"', 1);
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.at[i] == '"' || value.at[i] == '\\')
+			str__append_char(s, '\\', 1);
+		str__append_char(s, value.at[i], 1);
+	}
+	str__append_char(s, '"', 1);
+}
+
 void out__append_key(struct str *s, const struct by *by, const char *key)
 {
 	for (unsigned int i = 0; i < by->cnt; i++) {
-		struct by_value value = by__value(key, i);
-
 		str__appendf(s, "%s%s=", i ? " " : "", by__name(by->fields[i]));
-		str__append_bytes(s, value.at, value.len);
+		append_value(s, by__value(key, i));
 	}
 }
 

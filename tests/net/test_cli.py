@@ -96,6 +96,7 @@ def check_complaint(stderr, *words):
     (["hist", "--duration", "1us"], ["--duration", "1us"]),
     (["hist", "--duration", "soon"], ["soon"]),
     (["hist", "-i", "soon"], ["soon"]),
+    (["hist", "-i", "0" * 61 + "5ms"], ["too short"]),  # not 5 minutes
     (["no-such-command"], ["no-such-command"]),
     ([], []),
 ], ids=lambda value: " ".join(value).encode("unicode_escape").decode() if isinstance(value, list) else str(value))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "out/out.h"
+#include "out/report.h"
 
 typedef int (*new_fn)(int fd, const struct clock *clk, struct out **ret_out);
 
@@ -457,6 +458,74 @@ static void test_bounded_buffer(void **state)
 	close_sink(&k);
 }
 
+/* A name that looks like another key is quoted, in titles as in JSON; others stay as they are. */
+static void test_titles(void **state)
+{
+	static const struct {
+		const char *key, *title;
+	} sets[] = {{"curl\x1f"
+		     "80",
+		     "comm=curl rport=80"},
+		    {"x rport=22\x1f"
+		     "80",
+		     "comm=\"x rport=22\" rport=80"},
+		    {"a=b\x1f"
+		     "80",
+		     "comm=\"a=b\" rport=80"},
+		    {"\"\\ \x1f"
+		     "80",
+		     "comm=\"\\\"\\\\ \" rport=80"},
+		    {"b\xc3\xa4r\x1f"
+		     "80",
+		     "comm=b\xc3\xa4r rport=80"}};
+	struct by by = {.fields = {BY_COMM, BY_RPORT}, .cnt = 2};
+	struct report r = {.end_ns = 1};
+	struct series *s = NULL;
+	struct str text = {0}, want = {0}, line = {0};
+
+	(void)state;
+	assert_int_equal(series__new(ARRAY_SIZE(sets), &by, &s), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct series_item item = {.key = sets[i].key, .metric = SERIES_RETRANSMITS, .count = 7};
+
+		item.label[0].value = "syn";
+		assert_int_equal(series__put(s, &item), 0);
+		str__appendf(&want, "%s: retransmits segment=syn 7\n", sets[i].title);
+	}
+	r.series = s;
+	report__write_text(&text, &r);
+	assert_non_null(strstr(text.buf, want.buf));
+	report__write_json(&line, &r);
+	assert_non_null(strstr(line.buf, "\"key\":\"comm=\\\"x rport=22\\\" rport=80\","));
+	str__fini(&text);
+	str__fini(&want);
+	str__fini(&line);
+	series__free(s);
+}
+
+/* A connection whose state is not known is counted as that. */
+static void test_state_not_known(void **state)
+{
+	struct report r = {.end_ns = 1};
+	struct record rec = {.type = SF_EV_ALIVE};
+	struct series *s = NULL;
+	struct str text = {0};
+
+	(void)state;
+	assert_int_equal(series__new(1, NULL, &s), 0);
+	assert_int_equal(census__new(&r.census), 0);
+	assert_int_equal(census__add(r.census, &rec), 0);
+	r.series = s;
+	report__write_text(&text, &r);
+	assert_non_null(strstr(text.buf, "alive: 1 unknown\n"));
+	str__reset(&text);
+	report__write_json(&text, &r);
+	assert_non_null(strstr(text.buf, "\"alive\":{\"unknown\":1}"));
+	str__fini(&text);
+	census__free(r.census);
+	series__free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_jsonl_unknown),  cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_table),	       cmocka_unit_test(test_table_widens),
 		cmocka_unit_test(test_histtext),       cmocka_unit_test(test_histtext_rows),
+		cmocka_unit_test(test_titles),	       cmocka_unit_test(test_state_not_known),
 		cmocka_unit_test(test_histtext_flat),  cmocka_unit_test(test_without_duration),
 		cmocka_unit_test(test_histjson),       cmocka_unit_test(test_write_error),
 		cmocka_unit_test(test_bounded_buffer),
