@@ -25,14 +25,47 @@ static const struct command {
 	{"check", "synfin check", cmd__check, "what this kernel lets us measure, and what is missing"},
 };
 
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int refuse_command(const char *name)
+{
+	log__error("'%s' is no command: they are trace, hist, export, merge and check; see synfin --help",
+		   name);
+	return EXIT_USAGE;
+}
+
 static int show_help(void)
 {
 	printf("synfin follows every TCP connection from its first SYN to the end of TIME_WAIT.\n\n"
 	       "Usage: synfin COMMAND [OPTION...]\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	printf("\n  synfin COMMAND --help tells a command's options; man synfin tells all.\n");
+	printf("\n  synfin help COMMAND tells a command's options; man synfin tells all.\n");
 	return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+/* "help", or "help COMMAND", which is COMMAND --help. */
+static int help_on(int argc, char **argv)
+{
+	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
+	char option[] = "--help";
+
+	if (argc == 1)
+		return show_help();
+	if (!command)
+		return refuse_command(argv[1]);
+	if (argc > 2) {
+		log__error("'%s' is one word too many: help takes one command", argv[2]);
+		return EXIT_USAGE;
+	}
+	return command->run(2, (char *[]){(char *)command->title, option, NULL});
 }
 
 /* A descriptor opened by us must never take the place of a standard one that came closed. */
@@ -60,6 +93,7 @@ static bool has_foreign_rights(void)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
+	const struct command *command = find_command(name);
 
 	if (check_stdout()) {
 		log__error("standard output is closed: there is nowhere to write to");
@@ -67,23 +101,18 @@ int main(int argc, char **argv)
 	}
 	if (has_foreign_rights())
 		return EXIT_UNABLE;
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(name, commands[i].name) == 0) {
-			argv[1] = (char *)commands[i].title;
-			return commands[i].run(argc - 1, argv + 1);
-		}
+	if (command) {
+		argv[1] = (char *)command->title;
+		return command->run(argc - 1, argv + 1);
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+	if (strcmp(name, "help") == 0)
+		return help_on(argc - 1, argv + 1);
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return show_help();
-	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
-		printf("synfin " SYNFIN_VERSION "\n");
-		return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
-	}
-	if (!name[0])
-		log__error("a command is missing: trace, hist, export, merge or check; see synfin --help");
-	else
-		log__error("'%s' is no command: they are trace, hist, export, merge and check; see synfin "
-			   "--help",
-			   name);
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		return options__show_version();
+	if (name[0])
+		return refuse_command(name);
+	log__error("a command is missing: trace, hist, export, merge or check; see synfin --help");
 	return EXIT_USAGE;
 }

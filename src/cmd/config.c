@@ -44,7 +44,8 @@ static int add_line(struct config *config, const char *path, unsigned int number
 		return -EINVAL;
 	}
 	/* Shortened, too, as the parser takes them. */
-	if (!strncmp(key, "config", (size_t)key_len) || !strncmp(key, "help", (size_t)key_len)) {
+	if (!strncmp(key, "config", (size_t)key_len) || !strncmp(key, "help", (size_t)key_len) ||
+	    !strncmp(key, "version", (size_t)key_len)) {
 		log__error("%s:%u: '%.*s' belongs on the command line", path, number, key_len, key);
 		return -EINVAL;
 	}

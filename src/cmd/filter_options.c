@@ -2,14 +2,18 @@
 /* From words to struct filter. What has to exist (processes, users, cgroups, namespaces) is looked up here and now. */
 #include "cmd/filter_options.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "cmd/options.h"
 #include "kernel/cgroup.h"
 #include "kernel/netns.h"
 #include "model/names.h"
+
+#define NETNS_DIR "/run/netns"
 
 enum key {
 	KEY_LPORT = 0x200,
@@ -44,7 +48,8 @@ static const struct argp_option filter_options[] = {
 	{"addr", KEY_ADDR, "NET,...", 0, "with either address in one of these: 10.0.0.0/8,fd00::/8,::1", 1},
 	{"laddr", KEY_LADDR, "NET,...", 0, "with the address of this end in one of these", 1},
 	{"raddr", KEY_RADDR, "NET,...", 0, "with the address of the other end in one of these", 1},
-	{"netns", KEY_NETNS, "PID|PATH|INODE", 0, "in this network namespace", 1},
+	{"netns", KEY_NETNS, "NAME|PID|PATH|INODE", 0, "in this network namespace; NAME is one of ip netns",
+	 1},
 	{"ipv4", '4', NULL, 0, "IPv4 only, v4-mapped included", 1},
 	{"ipv6", '6', NULL, 0, "IPv6 only", 1},
 	{"role", KEY_ROLE, "ROLE,...", 0, "client, server or both (simultaneous open)", 1},
@@ -108,6 +113,18 @@ static error_t add_networks(const char *what, const char *arg, struct network_se
 		       : 0;
 }
 
+/* A namespace that `ip netns` named, by its name. 0, or what is wrong is for who looks at the argument as it is. */
+static int resolve_name(const char *name, uint32_t *ret_inode)
+{
+	struct parse_error ignored;
+	char path[PATH_MAX];
+
+	if (!name[0] || strchr(name, '/') || strspn(name, "0123456789") == strlen(name) ||
+	    snprintf(path, sizeof(path), NETNS_DIR "/%s", name) >= (int)sizeof(path))
+		return -EINVAL;
+	return netns__resolve(path, ret_inode, &ignored);
+}
+
 static error_t add_netns(struct filter *f, const char *arg)
 {
 	struct parse_error err;
@@ -116,7 +133,7 @@ static error_t add_netns(struct filter *f, const char *arg)
 		log__error("--netns: at most %d namespaces", FILTER_MAX_NETNS);
 		return OPTIONS_TOLD;
 	}
-	if (netns__resolve(arg, &f->netns[f->netns_cnt], &err))
+	if (resolve_name(arg, &f->netns[f->netns_cnt]) && netns__resolve(arg, &f->netns[f->netns_cnt], &err))
 		return options__refuse(&err);
 	f->netns_cnt++;
 	return 0;

@@ -37,7 +37,6 @@ enum key {
 	KEY_VERBOSE,
 	KEY_DURATION,
 	KEY_COUNT,
-	KEY_HELP,
 	KEY_MAX_INPUT,
 };
 
@@ -109,7 +108,8 @@ static const struct argp_option tier_options[] = {
 static const struct argp_option common_options[] = {
 	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
 	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
-	{"help", KEY_HELP, NULL, 0, "this list", 3},
+	{"help", 'h', NULL, 0, "this list", 3},
+	{"version", 'V', NULL, 0, "the version of synfin", 3},
 	{0},
 };
 
@@ -386,6 +386,12 @@ static error_t parse_merge(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+enum exit_status options__show_version(void)
+{
+	printf("synfin " SYNFIN_VERSION "\n");
+	return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
+}
+
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -397,9 +403,11 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case KEY_VERBOSE:
 		o->verbose = true;
 		return 0;
-	case KEY_HELP:
+	case 'h':
 		argp_help(state->root_argp, stdout, ARGP_HELP_STD_HELP, state->name);
 		exit(fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE);
+	case 'V':
+		exit(options__show_version());
 	case ARGP_KEY_ARG:
 		log__error("'%s' is one word too many: see synfin --help", arg);
 		return OPTIONS_TOLD;
@@ -475,6 +483,68 @@ static int find_children(enum options_set set, struct argp_child *children)
 	return n;
 }
 
+/* The options that a word may mean, as getopt_long() sees it: the one of that name, or all that begin so. */
+struct candidates {
+	const struct argp_option *option[64];
+	unsigned int cnt;
+};
+
+static bool is_exact(const struct argp_option *o, const char *name, size_t len)
+{
+	return !strncmp(o->name, name, len) && !o->name[len];
+}
+
+static void find_candidates(const struct argp_child *children, const char *word, struct candidates *ret)
+{
+	const char *name = word + 2;
+	size_t len = strcspn(name, "=");
+
+	ret->cnt = 0;
+	for (; children->argp; children++) {
+		const struct argp_option *o = children->argp->options;
+
+		for (; o && (o->name || o->doc); o++) {
+			if (!o->name)
+				continue;
+			if (word[1] != '-' ? word[1] == o->key : is_exact(o, name, len)) {
+				*ret = (struct candidates){.option = {o}, .cnt = 1};
+				return;
+			}
+			if (word[1] == '-' && !strncmp(o->name, name, len) && ret->cnt < 64)
+				ret->option[ret->cnt++] = o;
+		}
+	}
+}
+
+static void tell_ambiguous(const char *word, const struct candidates *c)
+{
+	struct str names = {0};
+
+	for (unsigned int i = 0; i < c->cnt; i++)
+		str__appendf(&names, " --%s", c->option[i]->name);
+	log__error("'%s' may be several options:%s", word, str__text(&names));
+	str__fini(&names);
+}
+
+/* In one line what argp did not take. */
+static void tell_refused(const struct argp_child *children, const char *word, const char *command)
+{
+	const char *value = strchr(word, '=');
+	struct candidates c = {.cnt = 0};
+
+	if (word[0] == '-' && word[1])
+		find_candidates(children, word, &c);
+	if (c.cnt > 1)
+		tell_ambiguous(word, &c);
+	else if (c.cnt && value && !c.option[0]->arg)
+		log__error("--%s takes no value, and '%s' is one: write it alone, or leave it out",
+			   c.option[0]->name, value + 1);
+	else if (c.cnt && c.option[0]->arg)
+		log__error("'%s' needs a value: write --%s=%s", word, c.option[0]->name, c.option[0]->arg);
+	else
+		log__error("'%s' is not an option: see %s --help", word, command);
+}
+
 /* Parses one argument vector into what has been parsed so far. */
 static enum exit_status parse_args(enum options_set set, const char *usage, const char *doc, int argc,
 				   char **argv, struct options *opts)
@@ -493,8 +563,7 @@ static enum exit_status parse_args(enum options_set set, const char *usage, cons
 	if (!err)
 		return EXIT_DONE;
 	if (err != OPTIONS_TOLD)
-		log__error("'%s' is not an option, or lacks its value: see %s --help",
-			   in.stumbled_over ? in.stumbled_over : "", argv[0]);
+		tell_refused(children, in.stumbled_over ? in.stumbled_over : "", argv[0]);
 	return EXIT_USAGE;
 }
 

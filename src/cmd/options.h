@@ -68,6 +68,9 @@ enum options_set {
  */
 enum exit_status options__parse(enum options_set set, const char *usage, const char *doc, int argc,
 				char **argv, struct options *ret_opts);
+/* On standard output. */
+enum exit_status options__show_version(void);
+
 /* Of options__parse() that gave EXIT_DONE; only --config makes anything to free. */
 void options__fini(struct options *opts);
 

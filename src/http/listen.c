@@ -21,7 +21,8 @@ static int refuse(const char *what, const char *text, struct parse_error *err)
 
 	str__append_safe(&s, text, len < 60 ? len : 60, false);
 	snprintf(err->text, sizeof(err->text),
-		 "%s: '%s' is no address and port: write 127.0.0.1:9842, or [::1]:9842", what, str__text(&s));
+		 "%s: '%s' is no address and port: write 127.0.0.1:9842, [::1]:9842 or :9842", what,
+		 str__text(&s));
 	str__fini(&s);
 	return -EINVAL;
 }
@@ -43,6 +44,13 @@ int listen__parse(const char *what, const char *text, union listen_addr *ret_add
 	if (len - 2 * is_v6 >= sizeof(host))
 		return refuse(what, text, err);
 	snprintf(host, sizeof(host), "%.*s", (int)(len - 2 * is_v6), text + is_v6);
+	/* A port alone is every address. localhost is no name to look up: it is the same everywhere. */
+	if (!len) {
+		is_v6 = true;
+		memcpy(host, "::", sizeof("::"));
+	} else if (!is_v6 && !strcmp(host, "localhost")) {
+		memcpy(host, "127.0.0.1", sizeof("127.0.0.1"));
+	}
 	addr.any.sa_family = is_v6 ? AF_INET6 : AF_INET;
 	if (inet_pton(addr.any.sa_family, host,
 		      is_v6 ? (void *)&addr.v6.sin6_addr : (void *)&addr.v4.sin_addr) != 1)

@@ -15,7 +15,7 @@ union listen_addr {
 	struct sockaddr_in6 v6;
 };
 
-/* "127.0.0.1:9842", "[::1]:9842"; no names, port 0 takes a free one. 0 or -EINVAL. */
+/* "127.0.0.1:9842", "[::1]:9842", ":9842" (all addresses), "localhost:9842"; no other names, port 0 takes a free one. 0 or -EINVAL. */
 int listen__parse(const char *what, const char *text, union listen_addr *ret_addr, struct parse_error *err);
 
 /* A listening socket, which the caller closes, or -errno. *ret_bound is where it listens. */

@@ -113,6 +113,49 @@ def test_help_goes_to_stdout(args):
     assert result.returncode == 0 and result.stdout and not result.stderr, result
 
 
+@pytest.mark.parametrize("command", ["trace", "hist", "export", "merge", "check"])
+def test_help_and_version_everywhere(command):
+    """Short and long, before and after the command."""
+    told = synfin(command, "--help").stdout
+    assert f"synfin {command}" in told
+    for args in ((command, "-h"), ("help", command)):
+        result = synfin(*args)
+        assert (result.returncode, result.stdout, result.stderr) == (0, told, ""), result
+    for args in ((command, "-V"), (command, "--version"), ("-V",)):
+        result = synfin(*args)
+        assert (result.returncode, result.stdout, result.stderr) == (0, synfin("--version").stdout, ""), result
+
+
+@pytest.mark.parametrize("args, words", [
+    (["hist", "--json=1"], ["--json", "takes no value", "'1'"]),
+    (["hist", "--jso="], ["--json", "takes no value", "''"]),
+    (["trace", "--failed=\x1b[31m"], ["--failed", "takes no value", "x1b"]),
+    (["hist", "--by"], ["--by", "needs a value", "FIELD"]),
+    (["trace", "-p"], ["-p", "needs a value", "PID"]),
+    (["trace", "--l", "80"], ["'--l'", "several", "--lport", "--laddr"]),
+    (["trace", "--colour=red"], ["'--colour=red'", "not an option", "trace --help"]),
+    (["trace", "-Z"], ["'-Z'", "not an option", "trace --help"]),
+    (["help", "curl"], ["'curl'", "trace"]),
+    (["help", "trace", "hist"], ["hist"]),
+], ids=lambda value: " ".join(value).encode("unicode_escape").decode())
+def test_what_is_accepted(args, words):
+    result = synfin(*args)
+    assert result.returncode == USAGE and not result.stdout, result
+    check_complaint(result.stderr, *words)
+
+
+def test_netns_by_name(netns, trace):
+    """As `ip netns` names it; the path is not wanted."""
+    tracer = trace(args=["--netns", netns.name])
+    for sock in dial(netns, netns):
+        sock.close()
+    tracer.wait_for("open", 2)
+    assert len(tracer.stop().of("open")) == 2
+    result = synfin("trace", "--netns", "no-such-netns")
+    assert result.returncode == USAGE, result
+    check_complaint(result.stderr, "no-such-netns", "NAME")
+
+
 def test_missing_netns():
     result = synfin("trace", "--netns", "/run/netns/no-such-netns")
     assert result.returncode == USAGE, result

@@ -294,9 +294,20 @@ def test_ipv6(export):
     assert exporter.request("/healthz").status == 200
 
 
+@pytest.mark.parametrize("listen, bound", [(":0", "[::]"), ("localhost:0", "127.0.0.1")])
+def test_listen_without_address(export, listen, bound):
+    """A port alone is every address of the host, of IPv4, too; localhost is no name that is looked up."""
+    exporter = export("--listen", listen, "--rport", "1")
+    assert f"serving http://{bound}:" in exporter.process.stderr
+    exporter.host = "127.0.0.1"
+    assert exporter.request("/healthz").status == 200
+
+
 @pytest.mark.parametrize("args, words", [
     (["--listen", "9842"], ["9842"]),
-    (["--listen", "localhost:9842"], ["localhost"]),
+    (["--listen", "localhos:9842"], ["localhos:9842"]),
+    (["--listen", "[localhost]:9842"], ["[localhost]:9842"]),
+    (["--listen", ":"], ["127.0.0.1:9842"]),
     (["--listen", "::1:9842"], ["[::1]:9842"]),
     (["--listen", "127.0.0.1:70000"], ["70000"]),
     (["--buckets", "10ms"], ["10ms", "9961472ns"]),
@@ -498,6 +509,9 @@ def conf(tmp_path, text):
 @pytest.mark.parametrize("text, words", [
     ("by = comm\n\n# fine\nrport = 70000\n", [":4:", "70000"]),
     ("colour = red\n", [":1:", "colour"]),
+    ("rport = 80\nquiet = 1\n", [":2:", "quiet", "takes no value", "'1'"]),
+    ("failed = yes\n", [":1:", "failed", "takes no value", "'yes'"]),
+    ("version\n", [":1:", "command line"]),
     ("buckets\n", [":1:", "buckets"]),
     ("by comm\n", [":1:", "key = value"]),
     ("--by = comm\n", [":1:", "key = value"]),
@@ -506,7 +520,7 @@ def conf(tmp_path, text):
     ("by = \x1b[31mcomm\n", [":1:", "\\x1b"]),
     ("by = comm\nlport = 80\0,443\n", [":2:", "NUL"]),
     ("# " + "x" * (1 << 20) + "\nlport = 80\n", ["1 MiB"]),
-], ids=["value", "option", "no value", "no sign", "dashes", "itself", "help", "control", "nul", "large"])
+], ids=["value", "option", "quiet", "failed", "version", "no value", "no sign", "dashes", "itself", "help", "control", "nul", "large"])
 def test_config_refused(tmp_path, text, words):
     path = conf(tmp_path, text)
     result = synfin("export", "--config", path)
