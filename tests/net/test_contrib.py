@@ -23,6 +23,13 @@ def test_rules():
     assert promtool("check", "config", directory / "scrape.yml") == ""
 
 
+@pytest.mark.parametrize("path", ["docs/METRICS.md", "contrib/prometheus/scrape.yml"])
+def test_native_histograms_both_ways(path):
+    """Each version of Prometheus has its own switch; that of the other does nothing, or is an error."""
+    text = (settings.ROOT / path).read_text(encoding="utf-8")
+    assert "scrape_native_histograms: true" in text and "--enable-feature=native-histograms" in text
+
+
 @pytest.fixture(scope="module")
 def names():
     """Every name in /metrics of an exporter."""
