@@ -139,11 +139,11 @@ static int split_line(struct reading *r, size_t len)
 	struct scan s;
 	int res = scan__begin(&s, r->line, len, '{'), err = 0;
 
-	if (!res)
-		res = scan__member(&s, &name, &value);
-	for (; !err && res > 0; res = err ? 0 : scan__member(&s, &name, &value))
+	if (res)
+		return fail_scan(r, &s, res);
+	while (!err && (res = scan__member(&s, &name, &value)) > 0)
 		err = take_member(r, name, value);
-	return err ? err : res ? fail_scan(r, &s, res) : 0;
+	return err || !res ? err : fail_scan(r, &s, res);
 }
 
 /* What is no array of many, as one object. */
