@@ -95,31 +95,35 @@ static int next_element(struct reading *r, struct scan *s, struct piece *ret_ele
 	return res < 0 ? fail_scan(r, s, res) : res;
 }
 
-/* Nothing is read of it, but it has to be JSON. */
-static int check_unread(struct reading *r, struct piece value)
+static int check_piece(struct reading *r, struct piece p)
 {
 	struct json_object *object = NULL;
+	int err = parse_piece(r, p, &object);
+
+	if (!err)
+		json_object_put(object);
+	return err;
+}
+
+/* Whatever is read of it, it has to be JSON. */
+static int check_value(struct reading *r, struct piece value)
+{
 	struct piece element;
 	struct scan s;
 	int err = 0, more;
 
-	if (value.at[0] != '[') {
-		err = parse_piece(r, value, &object);
-		if (!err)
-			json_object_put(object);
-		return err;
-	}
+	if (value.at[0] != '[')
+		return check_piece(r, value);
 	scan__begin(&s, value.at, value.len, '[');
-	while (!err && (more = next_element(r, &s, &element))) {
-		err = more < 0 ? more : parse_piece(r, element, &object);
-		if (!err)
-			json_object_put(object);
-	}
+	while (!err && (more = next_element(r, &s, &element)))
+		err = more < 0 ? more : check_piece(r, element);
 	return err;
 }
 
 static int take_member(struct reading *r, struct piece name, struct piece value)
 {
+	int err;
+
 	for (unsigned int i = 0; i < __MEMBER_MAX; i++) {
 		size_t len = strlen(members[i]);
 
@@ -128,9 +132,10 @@ static int take_member(struct reading *r, struct piece name, struct piece value)
 		if (r->member[i].at)
 			return fail(r->err, "'%s' is there twice", members[i]);
 		r->member[i] = value;
-		return 0;
+		return i < MEMBER_HEAD ? 0 : check_value(r, value); /* items are checked as they are read */
 	}
-	return check_unread(r, value);
+	err = check_piece(r, name);
+	return err ? err : check_value(r, value);
 }
 
 static int split_line(struct reading *r, size_t len)
@@ -149,6 +154,7 @@ static int split_line(struct reading *r, size_t len)
 /* What is no array of many, as one object. */
 static int parse_head(struct reading *r, struct json_object **ret_root)
 {
+	const char *line = r->line;
 	struct str text = {0};
 	struct piece whole;
 	int err;
@@ -163,9 +169,11 @@ static int parse_head(struct reading *r, struct json_object **ret_root)
 	}
 	str__append(&text, text.len ? "}" : "{}");
 	whole = (struct piece){str__text(&text), text.len};
+	r->line = whole.at; /* of which the parts were right: it may be too long */
 	err = str__error(&text);
 	if (!err)
 		err = parse_piece(r, whole, ret_root);
+	r->line = line;
 	str__fini(&text);
 	return err;
 }

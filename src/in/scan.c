@@ -22,15 +22,18 @@ static int refuse(const struct scan *s)
 	return s->at < s->end ? -EINVAL : -ENODATA;
 }
 
+/* json-c lets control characters pass. */
 static int skip_string(struct scan *s)
 {
 	for (s->at++; s->at < s->end; s->at++) {
+		if ((unsigned char)*s->at < 0x20)
+			return -EINVAL;
 		if (*s->at == '"') {
 			s->at++;
 			return 0;
 		}
-		if (*s->at == '\\' && ++s->at == s->end)
-			break;
+		if (*s->at == '\\' && s->at + 1 < s->end && (unsigned char)s->at[1] >= 0x20)
+			s->at++;
 	}
 	return -ENODATA;
 }
