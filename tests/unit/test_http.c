@@ -64,7 +64,6 @@ static void test_listen(void **state)
 	static const char *const good[] = {"127.0.0.1:9842", "0.0.0.0:0", "[::1]:9842", "[::]:65535"};
 	static const char *const bad[] = {"",
 					  ":",
-					  ":80",
 					  "9842",
 					  "::1:9842",
 					  "[::1]",
@@ -75,6 +74,8 @@ static void test_listen(void **state)
 					  "host:80",
 					  "[1.2.3.4]:80",
 					  "[]:80",
+					  "[localhost]:80",
+					  "localhos:80",
 					  "1.2.3.4:-1",
 					  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:80"};
 	union listen_addr addr;
@@ -86,6 +87,10 @@ static void test_listen(void **state)
 		assert_int_equal(listen__parse("--listen", good[i], &addr, &err), 0);
 		assert_string_equal(listen__format(&addr, text), good[i]);
 	}
+	assert_int_equal(listen__parse("--listen", ":80", &addr, &err), 0);
+	assert_string_equal(listen__format(&addr, text), "[::]:80");
+	assert_int_equal(listen__parse("--listen", "localhost:80", &addr, &err), 0);
+	assert_string_equal(listen__format(&addr, text), "127.0.0.1:80");
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(listen__parse("--listen", bad[i], &addr, &err), -EINVAL);
 }
