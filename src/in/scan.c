@@ -2,6 +2,7 @@
 #include "in/scan.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 static void skip_blanks(struct scan *s)
@@ -38,6 +39,13 @@ static int skip_string(struct scan *s)
 	return -ENODATA;
 }
 
+/* As 007, which json-c takes within brackets. What is behind a point, an exponent or other digits is none. */
+static bool is_leading_zero(const struct scan *s)
+{
+	return s->at[0] == '0' && s->at + 1 < s->end && s->at[1] >= '0' && s->at[1] <= '9' &&
+	       !strchr("0123456789.eE+-", s->at[-1]);
+}
+
 static int skip_nested(struct scan *s)
 {
 	unsigned int depth = 0;
@@ -58,6 +66,10 @@ static int skip_nested(struct scan *s)
 		case '}':
 		case ']':
 			depth--;
+			break;
+		case '0':
+			if (is_leading_zero(s))
+				return -EINVAL;
 			break;
 		}
 		s->at++;
