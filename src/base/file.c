@@ -11,11 +11,11 @@
 
 #define READABLE_BY_ALL 0644
 
-static int fill(int fd, struct str *text)
+static int fill(int fd, struct str *text, mode_t mode)
 {
 	int err = str__write(text, fd);
 
-	if (!err && (fchmod(fd, READABLE_BY_ALL) || fsync(fd)))
+	if (!err && (fchmod(fd, mode) || fsync(fd)))
 		err = -errno;
 	if (close(fd) && !err)
 		err = -errno;
@@ -107,13 +107,13 @@ int file__check_replace(const char *path)
 	return fd < 0 ? fd : 0;
 }
 
-int file__replace(const char *path, struct str *text)
+int file__replace(const char *path, struct str *text, mode_t mode)
 {
 	struct str temporary = {0};
 	int fd = make_temporary(path, &temporary), err = fd < 0 ? fd : 0;
 
 	if (!err) {
-		err = fill(fd, text);
+		err = fill(fd, text, mode);
 		if (!err && rename(temporary.buf, path))
 			err = -errno;
 		if (err)

@@ -3,6 +3,7 @@
 #define SYNFIN_BASE_FILE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/str.h"
 
@@ -23,10 +24,10 @@ int file__check_replace(const char *path);
 
 /*
  * Puts the text where `path` is, so that whoever opens it sees the old contents or the new ones, whole: a new
- * file of the same directory, synced, takes its name. Empties the text. 0 or -errno; then what was
+ * file of the same directory, synced and with this mode whatever the umask, takes its name. Empties the text. 0 or -errno; then what was
  * there stands. -EOPNOTSUPP: it is not replaceable.
  */
-int file__replace(const char *path, struct str *text);
+int file__replace(const char *path, struct str *text, mode_t mode);
 
 /*
  * The whole of a regular file, in the place of what is in the text. 0 or -errno, then the text is empty. -EFBIG: there is more

@@ -22,8 +22,10 @@
 #include "out/protobuf.h"
 #include "out/report.h"
 
-#define MAX_RUNS   128		  /* more than there are programs */
-#define STALLED_NS 10000000000ULL /* the main thread stood still for so long: not alive */
+#define MAX_RUNS      128	     /* more than there are programs */
+#define STALLED_NS    10000000000ULL /* the main thread stood still for so long: not alive */
+#define TEXTFILE_MODE 0644	     /* node_exporter is another user */
+#define STATE_MODE    0600	     /* names and PIDs are in it */
 
 struct exporter {
 	int argc;
@@ -149,7 +151,7 @@ static void write_textfile(void *ctx)
 		return;
 	err = render(e, HTTP_FORM_CLASSIC, &text);
 	if (!err)
-		err = file__replace(e->opts.textfile, &text);
+		err = file__replace(e->opts.textfile, &text, TEXTFILE_MODE);
 	str__fini(&text);
 	if (err && err != e->file_err)
 		log__error("cannot write %s: %s", e->opts.textfile, strerror(-err));
@@ -181,7 +183,7 @@ static void write_state(const struct exporter *e)
 	if (!err)
 		err = str__error(&text);
 	if (!err)
-		err = file__replace(e->opts.state, &text);
+		err = file__replace(e->opts.state, &text, STATE_MODE);
 	str__fini(&text);
 	if (err)
 		log__error("cannot write %s: %s", e->opts.state, strerror(-err));

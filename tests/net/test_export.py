@@ -272,6 +272,7 @@ def test_textfile(netns, export, tmp_path):
     assert samples.value("synfin_opens_total", role="client", outcome="established") == 100
     assert samples.sum("synfin_closes_total") == 200
     assert os.listdir(tmp_path) == [path.name]
+    assert path.stat().st_mode & 0o7777 == 0o644  # node_exporter is another user
 
 
 def test_textfile_fails(netns, export, tmp_path):

@@ -39,6 +39,7 @@ def test_hosts(netns, stack, trace, tmp_path):
     assert hist.process.stop() == 0
     exporter.process.child.send_signal(signal.SIGUSR1)
     assert wait_until(state.exists)
+    assert state.stat().st_mode & 0o7777 == 0o600  # names and PIDs are in it
     first = tmp_path / "hist.json"
     first.write_text(hist.process.stdout, encoding="utf-8")
     lines = [*hist.process.json_lines(), json.loads(state.read_text(encoding="utf-8"))]

@@ -268,6 +268,7 @@ static void test_file(void **state)
 {
 	char dir[] = "/tmp/synfin-test-XXXXXX", path[64], link[64], back[8] = "";
 	struct str text = {0};
+	struct stat st;
 	FILE *file;
 
 	(void)state;
@@ -277,7 +278,9 @@ static void test_file(void **state)
 	assert_int_equal(symlink(path, link), 0);
 	for (int i = 0; i < 2; i++) {
 		str__append(&text, i ? "new" : "older");
-		assert_int_equal(file__replace(path, &text), 0);
+		assert_int_equal(file__replace(path, &text, i ? 0600 : 0644), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, i ? 0600 : 0644);
 	}
 	file = fopen(path, "re");
 	assert_non_null(file);
@@ -286,8 +289,8 @@ static void test_file(void **state)
 	assert_string_equal(back, "new");
 	assert_true(file__is_replaceable(path));
 	str__append(&text, "x");
-	assert_int_equal(file__replace(link, &text), -EOPNOTSUPP);
-	assert_int_equal(file__replace(dir, &text), -EOPNOTSUPP);
+	assert_int_equal(file__replace(link, &text, 0600), -EOPNOTSUPP);
+	assert_int_equal(file__replace(dir, &text, 0600), -EOPNOTSUPP);
 	assert_int_equal(file__check_replace(path), 0);
 	assert_int_equal(file__check_replace(link), -EOPNOTSUPP);
 	assert_int_equal(file__check_replace(""), -EINVAL);
