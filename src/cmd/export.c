@@ -22,10 +22,12 @@
 #include "out/protobuf.h"
 #include "out/report.h"
 
-#define MAX_RUNS      128	     /* more than there are programs */
-#define STALLED_NS    10000000000ULL /* the main thread stood still for so long: not alive */
-#define TEXTFILE_MODE 0644	     /* node_exporter is another user */
-#define STATE_MODE    0600	     /* names and PIDs are in it */
+#define MAX_RUNS       128	      /* more than there are programs */
+#define STALLED_NS     10000000000ULL /* the main thread stood still for so long: not alive */
+#define PAGE_BYTES     (128UL << 20)  /* of one page */
+#define PROTOBUF_SHARE 4	      /* its messages take so many times as much before they are packed */
+#define TEXTFILE_MODE  0644	      /* node_exporter is another user */
+#define STATE_MODE     0600	      /* names and PIDs are in it */
 
 struct exporter {
 	int argc;
@@ -69,6 +71,7 @@ static void render_locked(void *ctx, const struct metrics *m)
 	named.naming = opts->naming;
 	named.runs = r->runs;
 	named.run_cnt = r->run_cnt;
+	named.max_bytes = r->form == HTTP_FORM_PROTOBUF ? PAGE_BYTES / PROTOBUF_SHARE : PAGE_BYTES;
 	switch (r->form) {
 	case HTTP_FORM_OPENMETRICS:
 		openmetrics__write(r->text, &named, &opts->edges);

@@ -93,6 +93,7 @@ int collector__read(struct out *o, void (*fn)(void *ctx, const struct metrics *m
 	err = refresh(c);
 	if (!err) {
 		(void)usage__read(&c->metrics.usage);
+		c->metrics.read_ns = c->sums_ns;
 		fn(ctx, &c->metrics);
 	}
 	pthread_mutex_unlock(&c->lock);

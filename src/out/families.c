@@ -46,6 +46,7 @@ static const struct family
 		"Records that found no room for a set of their own (--max-series) and were added to 'other'."),
 	bounds = OWN_COUNTER("lower_bounds",
 		"Durations left out of the histograms because only a lower bound of them is known."),
+	left_out = {"synfin_left_out", FAMILY_GAUGE, UNIT_NONE, "Series that this page has no room for, by metric.", NULL},
 	connections = {"synfin_connections", FAMILY_GAUGE, UNIT_NONE, "Connections that are alive, by state.", NULL},
 	oldest = {"synfin_oldest_seconds", FAMILY_GAUGE, UNIT_SECONDS, "How long at least the oldest of them has been in this state.", NULL},
 	build = {"synfin_build", FAMILY_INFO, UNIT_NONE, "The version that runs.", NULL},
@@ -68,6 +69,7 @@ struct walk {
 	const struct family_sink *sink;
 	void *ctx;
 	struct family family; /* the one that was begun */
+	uint64_t left_out[__SERIES_MAX];
 };
 
 static void begin_family(struct walk *w, const struct family *family)
@@ -132,6 +134,11 @@ static struct sample make_sample(enum naming naming, const struct by *by, const 
 	return sample;
 }
 
+static bool is_full(const struct walk *w)
+{
+	return w->m->max_bytes && w->sink->size(w->ctx) >= w->m->max_bytes;
+}
+
 static void walk_metric(struct walk *w, enum series_metric metric)
 {
 	struct series_iter it = {0};
@@ -141,6 +148,23 @@ static void walk_metric(struct walk *w, enum series_metric metric)
 	while (series__next_of(w->m->series, metric, &it, &item)) {
 		struct sample sample = make_sample(w->m->naming, series__by(w->m->series), &item);
 
+		if (is_full(w))
+			w->left_out[metric]++;
+		else
+			put_sample(w, &sample);
+	}
+	end_family(w);
+}
+
+static void put_left_out(struct walk *w)
+{
+	begin_family(w, &left_out);
+	for (unsigned int metric = 0; metric < __SERIES_MAX; metric++) {
+		const struct family *family = &of_series[metric];
+		struct sample sample = {.value = w->left_out[metric]};
+
+		add_word(&sample, "metric",
+			 w->m->naming == NAMING_OTEL && family->otel ? family->otel : family->name);
 		put_sample(w, &sample);
 	}
 	end_family(w);
@@ -262,6 +286,7 @@ void families__walk(const struct metrics *m, const struct family_sink *sink, voi
 	put_oldest(&w);
 	put_lost(&w);
 	put_single(&w, &folded, series__folded(m->series));
+	put_left_out(&w);
 	put_single(&w, &bounds, series__bounds(m->series));
 	put_version(&w);
 	put_hooks(&w);

@@ -37,6 +37,8 @@ struct metrics {
 	struct census *census; /* NULL: none */
 	uint64_t lost[__SF_LOST_MAX];
 	uint64_t created_ns; /* wall clock: when counting began */
+	uint64_t read_ns;    /* CLOCK_MONOTONIC: when the series were read */
+	size_t max_bytes; /* series that do not fit into so many are left out, and counted; 0: all are written */
 	const struct metrics_hook *hooks;
 	size_t hook_cnt;
 	const struct metrics_run *runs; /* none where the kernel does not count it */
@@ -67,11 +69,12 @@ struct sample {
 	uint64_t value;		 /* of others; of seconds in ns */
 };
 
-/* `end` may be NULL. */
+/* `end` may be NULL. `size`: bytes written so far. */
 struct family_sink {
 	void (*begin)(void *ctx, const struct family *family);
 	void (*sample)(void *ctx, const struct family *family, const struct sample *sample);
 	void (*end)(void *ctx, const struct family *family);
+	size_t (*size)(const void *ctx);
 };
 
 /* What the classic names of its samples end with: "_total", "_info" or nothing. */

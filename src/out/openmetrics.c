@@ -185,6 +185,13 @@ static void sample_classic(void *ctx, const struct family *family, const struct 
 	put_sample(ctx, family, sample);
 }
 
+static size_t get_size(const void *ctx)
+{
+	const struct text *t = ctx;
+
+	return t->s->len;
+}
+
 static void make_edges(struct text *t)
 {
 	struct str le = {0};
@@ -218,7 +225,7 @@ static void write_all(struct str *s, const struct metrics *m, const struct edges
 
 void openmetrics__write(struct str *s, const struct metrics *m, const struct edges *edges)
 {
-	static const struct family_sink sink = {begin_open, sample_open, NULL};
+	static const struct family_sink sink = {begin_open, sample_open, NULL, get_size};
 
 	write_all(s, m, edges, &sink);
 	str__append(s, "# EOF\n");
@@ -226,7 +233,7 @@ void openmetrics__write(struct str *s, const struct metrics *m, const struct edg
 
 void openmetrics__write_classic(struct str *s, const struct metrics *m, const struct edges *edges)
 {
-	static const struct family_sink sink = {begin_classic, sample_classic, NULL};
+	static const struct family_sink sink = {begin_classic, sample_classic, NULL, get_size};
 
 	write_all(s, m, edges, &sink);
 }

@@ -19,7 +19,8 @@ struct writing {
 	const struct metrics *m;
 	const struct edges *edges;
 	Synfin__MetricFamily *family;
-	size_t cap; /* of its metrics */
+	size_t cap;	  /* of its metrics */
+	size_t family_sz; /* bytes that those there are will take */
 };
 
 /* A message of its own, initialised; NULL marks the text as incomplete. */
@@ -237,6 +238,7 @@ static void put_sample(void *ctx, const struct family *family, const struct samp
 		put_hist(w, metric, sample->hist);
 	else
 		put_value(w, metric, family, sample->value);
+	w->family_sz += synfin__metric__get_packed_size(metric);
 }
 
 /* A number in seven bits a byte, the lowest first, as protobuf writes lengths. */
@@ -265,11 +267,19 @@ static void end(void *ctx, const struct family *family)
 	free(packed);
 	synfin__metric_family__free_unpacked(w->family, NULL);
 	w->family = NULL;
+	w->family_sz = 0;
+}
+
+static size_t get_size(const void *ctx)
+{
+	const struct writing *w = ctx;
+
+	return w->s->len + w->family_sz;
 }
 
 void protobuf__write(struct str *s, const struct metrics *m, const struct edges *edges)
 {
-	static const struct family_sink sink = {begin, put_sample, end};
+	static const struct family_sink sink = {begin, put_sample, end, get_size};
 	struct writing w = {.s = s, .m = m, .edges = edges};
 
 	families__walk(m, &sink, &w);

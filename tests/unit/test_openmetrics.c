@@ -137,6 +137,41 @@ static void test_exact(void **state)
 	series__free(s);
 }
 
+/* Beyond the bound series are left out, whole, and counted by metric; the rest of the page is there. */
+static void test_bound(void **state)
+{
+	struct series *s = make_series(&(struct by){.fields = {BY_COMM}, .cnt = 1});
+	struct metrics m = {.series = s, .max_bytes = 1};
+	struct str text = {0};
+	struct edges edges;
+
+	(void)state;
+	add_open(s, 1024, "one");
+	add_open(s, 1024, "two");
+	edges__default(&edges);
+	openmetrics__write(&text, &m, &edges);
+	assert_null(strstr(text.buf, "comm=\"one\""));
+	expect(text.buf, "# TYPE synfin_left_out gauge\n");
+	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_handshake_seconds\"} 2\n");
+	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_opens\"} 2\n");
+	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_resets\"} 0\n");
+	expect(text.buf, "\n# EOF\n");
+	str__reset(&text);
+	m.max_bytes = 1000;
+	openmetrics__write_classic(&text, &m, &edges);
+	expect(text.buf,
+	       "synfin_handshake_seconds_count{comm=\"one\",role=\"client\",outcome=\"established\"} 1\n");
+	assert_null(strstr(text.buf, "comm=\"two\""));
+	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_handshake_seconds\"} 1\n");
+	str__reset(&text);
+	m.max_bytes = 0;
+	m.naming = NAMING_OTEL;
+	openmetrics__write(&text, &m, &edges);
+	expect(text.buf, "\nsynfin_left_out{metric=\"system_network_tcp_handshake_duration_seconds\"} 0\n");
+	str__fini(&text);
+	series__free(s);
+}
+
 static void test_labels(void **state)
 {
 	struct series *s = make_series(&(struct by){.fields = {BY_COMM, BY_ROLE}, .cnt = 2});
@@ -190,8 +225,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_form), cmocka_unit_test(test_classic_form),
-		cmocka_unit_test(test_exact),	  cmocka_unit_test(test_labels),
-		cmocka_unit_test(test_otel),
+		cmocka_unit_test(test_exact),	  cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_labels),	  cmocka_unit_test(test_otel),
 	};
 
 	return cmocka_run_group_tests_name("openmetrics", tests, NULL, NULL);

@@ -97,6 +97,33 @@ static void check_hist(const Synfin__Histogram *h)
 	assert_int_equal(h->created_timestamp->seconds, 1500000000);
 }
 
+/* What has no room is counted. */
+static void check_bound(struct metrics *m, const struct edges *edges)
+{
+	bool is_counted = false;
+	struct str s = {0};
+	size_t at = 0;
+
+	m->max_bytes = 1;
+	protobuf__write(&s, m, edges);
+	assert_int_equal(str__error(&s), 0);
+	while (at < s.len) {
+		Synfin__MetricFamily *family = next_family(&s, &at);
+
+		/* The first one fits as long as nothing has been written. */
+		if (!strcmp(family->name, "synfin_handshake_seconds"))
+			assert_int_equal(family->n_metric, 1);
+		else if (!strcmp(family->name, "synfin_opens_total"))
+			assert_int_equal(family->n_metric, 0);
+		for (size_t i = 0; !strcmp(family->name, "synfin_left_out") && i < family->n_metric; i++)
+			is_counted |= !strcmp(family->metric[i]->label[0]->value, "synfin_opens") &&
+				      family->metric[i]->gauge->value == 1;
+		synfin__metric_family__free_unpacked(family, NULL);
+	}
+	assert_true(is_counted);
+	str__fini(&s);
+}
+
 static void test_families(void **state)
 {
 	static const uint64_t took[] = {1024, 1500, 2000000};
@@ -139,7 +166,8 @@ static void test_families(void **state)
 	}
 	assert_int_equal(at, s.len);
 	assert_int_equal(seen, 2);
-	assert_int_equal(families, 23);
+	assert_int_equal(families, 24);
+	check_bound(&m, &edges);
 	str__fini(&s);
 	series__free(series);
 }
