@@ -108,7 +108,7 @@ $(O)/libcore.a: $(CORE_OBJ)
 $(O)/tests/test_%: tests/unit/test_%.c $(O)/libcore.a $(O)/metrics.pb-c.h
 	@mkdir -p $(@D)
 	@echo '  TEST   $@'
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka -lprotobuf-c -ljson-c -lz -lm
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka -lmicrohttpd -lprotobuf-c -ljson-c -lz -lm
 
 $(O)/tests/peer: tests/net/peer.c
 	@mkdir -p $(@D)

@@ -14,8 +14,8 @@
 #include "base/str.h"
 
 static enum log_level level_max = LOG_LEVEL_INFO;
-static const char *current_place;
-static const struct write_watch *current_watch;
+static _Thread_local const char *current_place;
+static _Thread_local const struct write_watch *current_watch;
 
 void log__set_level(enum log_level max)
 {

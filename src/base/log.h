@@ -2,9 +2,9 @@
 /*
  * Messages for the person at the terminal: one line each on stderr, in one write, beginning "synfin: "; before
  * it, where stderr goes to the journal, the level as that wants it: "<3>".
- * Control characters are rendered as \xNN, so that foreign text cannot play with the terminal. The level
- * and the place are process-wide state: libbpf's print callback and the parsers of options have nowhere to carry
- * them.
+ * Control characters are rendered as \xNN, so that foreign text cannot play with the terminal. The level is state of the
+ * process, the place and the watch are the thread's: libbpf's print callback and the parsers of options have nowhere to
+ * carry them.
  */
 #ifndef SYNFIN_BASE_LOG_H
 #define SYNFIN_BASE_LOG_H

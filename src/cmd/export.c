@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * synfin export: sums from the start on, served to Prometheus or written to a file of node_exporter's.
- * HTTP has a thread of its own, which reads the kernel side's sums when they are asked for; the main thread keeps the time.
+ * HTTP has two threads of its own, one of which reads the kernel side's sums on request; the main thread keeps the time.
  */
 #include "cmd/command.h"
 #include "cmd/session.h"
@@ -24,7 +24,7 @@
 
 #define MAX_RUNS       128	      /* more than there are programs */
 #define STALLED_NS     10000000000ULL /* the main thread stood still for so long: not alive */
-#define PAGE_BYTES     (128UL << 20)  /* of one page */
+#define PAGE_BYTES     (128UL << 20)  /* of one page; two of them fit into what the server holds */
 #define PROTOBUF_SHARE 4	      /* its messages take so many times as much before they are packed */
 #define TEXTFILE_MODE  0644	      /* node_exporter is another user */
 #define STATE_MODE     0600	      /* names and PIDs are in it */
@@ -39,8 +39,10 @@ struct exporter {
 	const struct tracer *tracer; /* of this run, as is the collector */
 	struct out *collector;
 	struct server *server;
-	int listen_fd; /* -1: none */
-	union listen_addr bound;
+	int listen_fds[SERVER_MAX_LISTENERS];
+	size_t listen_cnt;
+	bool is_handed_over;	   /* the service manager opened them */
+	struct listen_addr bound;  /* what we opened */
 	_Atomic uint64_t alive_ns; /* CLOCK_MONOTONIC: when the main thread last said so */
 	int file_err;		   /* of the last text file */
 };
@@ -50,6 +52,7 @@ struct rendering {
 	const struct exporter *exporter;
 	enum http_form form;
 	struct str *text;
+	uint64_t read_ns; /* of the sums */
 	struct metrics_run runs[MAX_RUNS];
 	size_t run_cnt;
 };
@@ -64,7 +67,7 @@ static void add_run(void *ctx, const struct tracer_run *run)
 
 static void render_locked(void *ctx, const struct metrics *m)
 {
-	const struct rendering *r = ctx;
+	struct rendering *r = ctx;
 	const struct options *opts = &r->exporter->opts;
 	struct metrics named = *m;
 
@@ -72,6 +75,7 @@ static void render_locked(void *ctx, const struct metrics *m)
 	named.runs = r->runs;
 	named.run_cnt = r->run_cnt;
 	named.max_bytes = r->form == HTTP_FORM_PROTOBUF ? PAGE_BYTES / PROTOBUF_SHARE : PAGE_BYTES;
+	r->read_ns = m->read_ns;
 	switch (r->form) {
 	case HTTP_FORM_OPENMETRICS:
 		openmetrics__write(r->text, &named, &opts->edges);
@@ -84,7 +88,7 @@ static void render_locked(void *ctx, const struct metrics *m)
 	}
 }
 
-static int render(void *ctx, enum http_form form, struct str *ret_text)
+static int render(void *ctx, enum http_form form, struct str *ret_text, uint64_t *ret_read_ns)
 {
 	struct exporter *e = ctx;
 	struct rendering r = {.exporter = e, .form = form, .text = ret_text};
@@ -92,6 +96,7 @@ static int render(void *ctx, enum http_form form, struct str *ret_text)
 
 	tracer__run_times(e->tracer, add_run, &r);
 	err = collector__read(e->collector, render_locked, &r);
+	*ret_read_ns = r.read_ns;
 	return err ? err : str__error(ret_text);
 }
 
@@ -102,7 +107,20 @@ static bool is_alive(void *ctx)
 	return clock__mono_ns() - atomic_load(&e->alive_ns) < STALLED_NS;
 }
 
-static const struct server_ops server_ops = {.render = render, .is_alive = is_alive};
+static int serve(struct exporter *e)
+{
+	const struct server_config config = {
+		.fds = e->listen_fds,
+		.fd_cnt = e->listen_cnt,
+		.hosts = &e->opts.hosts,
+		.limits = server_default_limits,
+		.render = render,
+		.is_alive = is_alive,
+		.ctx = e,
+	};
+
+	return server__start(&config, &e->server);
+}
 
 static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out)
 {
@@ -122,16 +140,29 @@ static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct
 	*ret_out = e->collector;
 	e->tracer = t;
 	atomic_store(&e->alive_ns, clock__mono_ns());
-	return e->listen_fd < 0 ? 0 : server__start(e->listen_fd, &server_ops, e, &e->server);
+	return e->listen_cnt ? serve(e) : 0;
+}
+
+static void tell_address(int fd)
+{
+	char text[LISTEN_TEXT_SZ];
+	struct listen_addr addr;
+
+	if (listen__find(fd, &addr))
+		return;
+	listen__format(&addr, text);
+	if (addr.any.sa_family == AF_UNIX)
+		log__info("serving on %s: /metrics", text);
+	else
+		log__info("serving http://%s/metrics", text);
 }
 
 static void tell_ready(void *ctx)
 {
 	const struct exporter *e = ctx;
-	char addr[LISTEN_TEXT_SZ];
 
-	if (e->server)
-		log__info("serving http://%s/metrics", listen__format(&e->bound, addr));
+	for (size_t i = 0; i < e->listen_cnt; i++)
+		tell_address(e->listen_fds[i]);
 	notify__send("READY=1");
 }
 
@@ -148,11 +179,12 @@ static void write_textfile(void *ctx)
 {
 	struct exporter *e = ctx;
 	struct str text = {0};
+	uint64_t read_ns;
 	int err;
 
 	if (!e->opts.textfile)
 		return;
-	err = render(e, HTTP_FORM_CLASSIC, &text);
+	err = render(e, HTTP_FORM_CLASSIC, &text, &read_ns);
 	if (!err)
 		err = file__replace(e->opts.textfile, &text, TEXTFILE_MODE);
 	str__fini(&text);
@@ -201,18 +233,28 @@ static enum exit_status parse(const struct exporter *e, struct options *ret_opts
 			      e->argv, ret_opts);
 }
 
-static bool is_same_address(const union listen_addr *a, const union listen_addr *b)
+static bool is_same_address(const struct listen_addr *a, const struct listen_addr *b)
 {
 	char a_text[LISTEN_TEXT_SZ], b_text[LISTEN_TEXT_SZ];
 
 	return !strcmp(listen__format(a, a_text), listen__format(b, b_text));
 }
 
-static void drop_listener(struct exporter *e)
+static void drop_listeners(struct exporter *e)
 {
-	if (e->listen_fd >= 0)
-		close(e->listen_fd);
-	e->listen_fd = -1;
+	if (e->listen_cnt && !e->is_handed_over && e->bound.any.sa_family == AF_UNIX)
+		unlink(e->bound.un.sun_path);
+	while (e->listen_cnt)
+		close(e->listen_fds[--e->listen_cnt]);
+}
+
+/* Sockets that were handed over stay for all runs, so --listen would have no effect. */
+static int check_handed(const struct options *opts)
+{
+	if (!opts->has_listen)
+		return 0;
+	log__error("--listen: the service manager has handed over sockets already: leave one of the two out");
+	return -EINVAL;
 }
 
 /*
@@ -221,11 +263,13 @@ static void drop_listener(struct exporter *e)
  */
 static int take_listener(struct exporter *e, const struct options *opts)
 {
-	union listen_addr bound;
+	struct listen_addr bound = opts->listen;
 	char addr[LISTEN_TEXT_SZ];
 	int fd = -1;
 
-	if (opts->serve && e->listen_fd >= 0 && is_same_address(&opts->listen, &e->opts.listen))
+	if (e->is_handed_over)
+		return check_handed(opts);
+	if (opts->serve && e->listen_cnt && is_same_address(&opts->listen, &e->opts.listen))
 		return 0;
 	if (opts->serve) {
 		fd = listen__open(&opts->listen, &bound);
@@ -234,11 +278,30 @@ static int take_listener(struct exporter *e, const struct options *opts)
 				   listen__format(&opts->listen, addr), strerror(-fd));
 			return fd;
 		}
-		e->bound = bound;
 	}
-	drop_listener(e);
-	e->listen_fd = fd;
+	drop_listeners(e);
+	if (fd >= 0) {
+		e->bound = bound;
+		e->listen_fds[e->listen_cnt++] = fd;
+	}
 	return 0;
+}
+
+/* Before anything is loaded: an address in use is the commonest mistake. */
+static enum exit_status begin_listening(struct exporter *e)
+{
+	struct parse_error err;
+	int cnt = listen__inherit(e->listen_fds, SERVER_MAX_LISTENERS, &err);
+
+	if (cnt < 0) {
+		log__error("%s", err.text);
+		return EXIT_USAGE;
+	}
+	e->listen_cnt = (size_t)cnt;
+	e->is_handed_over = cnt > 0;
+	if (!take_listener(e, &e->opts))
+		return EXIT_DONE;
+	return e->is_handed_over ? EXIT_USAGE : EXIT_RUNTIME;
 }
 
 static int read_next(struct exporter *e)
@@ -311,20 +374,21 @@ static int run(struct exporter *e)
 
 int cmd__export(int argc, char **argv)
 {
-	struct exporter e = {.argc = argc, .argv = argv, .listen_fd = -1};
+	struct exporter e = {.argc = argc, .argv = argv};
 	int status = parse(&e, &e.opts);
 
 	if (status)
 		return status;
-	/* Before anything is loaded: an address in use is the commonest mistake. */
-	status = take_listener(&e, &e.opts) ? EXIT_RUNTIME : run(&e);
+	status = begin_listening(&e);
+	if (!status)
+		status = run(&e);
 	while (e.is_reloading && !status) {
 		options__fini(&e.opts);
 		e.opts = e.next;
 		e.is_reloading = false;
 		status = run(&e);
 	}
-	drop_listener(&e);
+	drop_listeners(&e);
 	options__fini(&e.opts);
 	return status;
 }

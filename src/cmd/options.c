@@ -29,6 +29,7 @@ enum key {
 	KEY_BY,
 	KEY_MAX_SERIES,
 	KEY_LISTEN,
+	KEY_ALLOW_HOST,
 	KEY_TEXTFILE,
 	KEY_BUCKETS,
 	KEY_SEMCONV,
@@ -63,7 +64,13 @@ static const struct argp_option hist_options[] = {
 };
 
 static const struct argp_option export_options[] = {
-	{"listen", KEY_LISTEN, "ADDR:PORT", 0, "serve HTTP there (127.0.0.1:9842); [ADDR]:PORT for IPv6", 2},
+	{"listen", KEY_LISTEN, "ADDR:PORT", 0,
+	 "serve HTTP there (127.0.0.1:9842); [ADDR]:PORT for IPv6, unix:PATH[,mode=0600] for a Unix socket",
+	 2},
+	{"allow-host", KEY_ALLOW_HOST, "NAME,...", 0,
+	 "host names that scrapers may ask for besides addresses, localhost and the name of this machine; "
+	 "*.example.com, or * for any",
+	 2},
 	{"textfile", KEY_TEXTFILE, "PATH", 0,
 	 "write the classic text to this file, at the end and each interval; serve nothing unless --listen "
 	 "is given",
@@ -286,6 +293,15 @@ static error_t set_path(const char *what, const char **ret_path, const char *arg
 	return OPTIONS_TOLD;
 }
 
+static error_t add_hosts(struct options *o, const char *arg)
+{
+	struct host_list unused = {0};
+	struct host_list *hosts = options__is_overridden(o, KEY_ALLOW_HOST) ? &unused : &o->hosts;
+	struct parse_error err;
+
+	return host__parse("--allow-host", arg, hosts, &err) ? options__refuse(&err) : 0;
+}
+
 static error_t parse_export(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -293,8 +309,10 @@ static error_t parse_export(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_LISTEN:
-		o->serve = true;
+		o->has_listen = true;
 		return listen__parse("--listen", arg, &o->listen, &err) ? options__refuse(&err) : 0;
+	case KEY_ALLOW_HOST:
+		return add_hosts(o, arg);
 	case KEY_TEXTFILE:
 		return set_path("--textfile", &o->textfile, arg);
 	case KEY_CONFIG:
@@ -453,11 +471,11 @@ static void apply_level(const struct options *o)
 	log__set_level(o->quiet ? LOG_LEVEL_ERROR : o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 }
 
-static union listen_addr default_listen(void)
+static struct listen_addr default_listen(void)
 {
-	return (union listen_addr){.v4 = {.sin_family = AF_INET,
-					  .sin_port = htons(DEFAULT_PORT),
-					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	return (struct listen_addr){.v4 = {.sin_family = AF_INET,
+					   .sin_port = htons(DEFAULT_PORT),
+					   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 }
 
 /* Returns how many there are. */
@@ -605,7 +623,7 @@ static enum exit_status check_export(struct options *o)
 		log__error("--interval: there is no file to write each time: add --textfile PATH");
 		return EXIT_USAGE;
 	}
-	o->serve |= !o->textfile;
+	o->serve = o->has_listen || !o->textfile;
 	return EXIT_DONE;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cmd/config.h"
+#include "http/host.h"
 #include "http/listen.h"
 #include "kernel/tracer.h"
 #include "model/by.h"
@@ -32,8 +33,10 @@ struct options {
 	uint64_t duration_ns; /* trace, hist; 0: until a signal */
 	uint64_t count;	      /* trace: records; hist: intervals; 0: any number */
 	bool serve;	      /* export */
-	union listen_addr listen;
-	const char *textfile; /* NULL: none */
+	bool has_listen;      /* the address was given */
+	struct listen_addr listen;
+	struct host_list hosts; /* points into argv and `config` */
+	const char *textfile;	/* NULL: none */
 	struct edges edges;
 	enum naming naming;
 	const char *state;	  /* NULL: none */

@@ -1,37 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* libmicrohttpd, which also refuses what is malformed, too large or too slow. */
+/*
+ * libmicrohttpd parses and sends, and refuses requests that are malformed or too large. Its timeouts measure inactivity
+ * only, and when it is full it accepts nobody. Therefore this file accepts connections, and shuts down clients that are
+ * too slow or have to give way; libmicrohttpd notices that in its next MHD_run() and closes them.
+ */
 #include "http/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "http/gzip.h"
+#include "http/clients.h"
 
-#define MAX_CLIENTS   128
-#define IDLE_SECONDS  15
-#define MAX_HELD      (256 << 20) /* bytes of answers that wait to be read, before others are refused */
-#define REQUEST_BYTES (16 << 10)  /* of a connection: request line, headers, answer's headers */
+#define NS_PER_MS      1000000ULL
+#define NS_PER_SEC     1000000000ULL
+#define REQUEST_BYTES  (16 << 10) /* of a connection: request line, headers, answer's headers */
+#define ACCEPTS	       64	  /* in a row, before clients are served again */
+#define OUT_OF_FDS_NS  (100 * NS_PER_MS)
+#define PAGE_FRESH_NS  (100 * NS_PER_MS) /* maximum age of the sums when the request comes */
+#define REFUSED_LENGTH 64		 /* bytes of a host name in the log */
 
-struct server {
-	struct MHD_Daemon *daemon;
-	const struct server_ops *ops;
-	void *ctx;
-	size_t held; /* bytes of answers; known to its thread alone */
+const struct server_limits server_default_limits = {
+	.asking = 128,
+	.answering = 128,
+	.request_ns = 10 * NS_PER_SEC,
+	.answer_ns = 30 * NS_PER_SEC,
+	.held_bytes = 256 << 20,
 };
 
-/* Metrics on their way. */
-struct answer {
+/* One form of the metrics, plain or compressed, shared by all clients. */
+struct page {
+	struct MHD_Response *response; /* NULL: rendering failed */
+	bool is_there;
+	bool is_asked;
+	uint64_t read_ns;
+};
+
+struct server {
+	struct server_config config;
+	int fds[SERVER_MAX_LISTENERS]; /* duplicates, since the caller may close its own at any time */
+	size_t fd_cnt;
+	struct MHD_Daemon *daemon;
+	struct renderer *renderer;
+	struct clients clients;
+	struct client *newcomer; /* during MHD_add_connection() */
+	struct page pages[PAGE_CNT];
+	size_t held;	    /* bytes of all pages that have not been freed */
+	uint64_t accept_ns; /* when to accept again, after descriptors ran out */
+	bool has_refused_host;
+	int wake_fd;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+/* The memory of a page that is being sent. */
+struct held_text {
 	struct server *srv;
 	struct str text;
 };
 
-static const char page[] =
+static const char front_page[] =
 	"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>synfin</title></head>\n"
 	"<body><h1>synfin " SYNFIN_VERSION "</h1>\n"
 	"<p>Latencies and outcomes of the TCP connections of this host, from the first SYN to the end of\n"
@@ -42,29 +81,21 @@ static const char page[] =
 	"followed</li></ul>\n"
 	"</body></html>\n";
 
-static enum MHD_Result queue(struct MHD_Connection *c, unsigned int status, struct MHD_Response *response)
-{
-	enum MHD_Result result;
-
-	if (!response)
-		return MHD_NO;
-	result = MHD_queue_response(c, status, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
 static enum MHD_Result answer_static(struct MHD_Connection *c, unsigned int status, const char *type,
 				     const char *text)
 {
 	struct MHD_Response *response =
 		MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result result;
 
-	if (response) {
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-		if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-			MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	}
-	return queue(c, status, response);
+	if (!response)
+		return MHD_NO;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	result = MHD_queue_response(c, status, response);
+	MHD_destroy_response(response);
+	return result;
 }
 
 static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned int status, const char *text)
@@ -77,136 +108,472 @@ static const char *header(struct MHD_Connection *c, const char *name)
 	return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
-static void free_answer(void *ctx)
+/* An unfinished answer ends with a reset: the kernel would keep the rest of it for a client that does not read. */
+static void drop(struct server *srv, struct client *client)
 {
-	struct answer *answer = ctx;
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
-	answer->srv->held -= answer->text.len;
-	str__fini(&answer->text);
-	free(answer);
-}
-
-static struct answer *make_answer(struct server *srv, enum http_form form)
-{
-	struct answer *answer = calloc(1, sizeof(*answer));
-
-	if (!answer)
-		return NULL;
-	answer->srv = srv;
-	if (srv->ops->render(srv->ctx, form, &answer->text) || !answer->text.len) {
-		str__fini(&answer->text);
-		free(answer);
-		return NULL;
+	if (client->stage != CLIENT_ASKING)
+		(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(void)shutdown(client->fd, SHUT_RDWR);
+	if (client->waits_for != CLIENT_WAITS_FOR_NONE) {
+		client->waits_for = CLIENT_WAITS_FOR_NONE;
+		MHD_resume_connection(client->connection);
 	}
-	return answer;
+	clients__move(&srv->clients, client, CLIENT_DROPPED, 0);
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *c, struct answer *answer, enum http_form form)
+/* The headers of a request are complete. */
+static void begin_answer(struct server *srv, struct client *client, bool is_scrape)
 {
-	bool is_gzip = accept__has_gzip(header(c, MHD_HTTP_HEADER_ACCEPT_ENCODING)) &&
-		       !gzip__compress(&answer->text);
-	struct MHD_Response *response;
+	enum client_stage stage = is_scrape ? CLIENT_SCRAPING : CLIENT_ANSWERING;
+	struct client *victim = clients__find_victim(&srv->clients, stage);
 
-	answer->srv->held += answer->text.len;
-	response = MHD_create_response_from_buffer_with_free_callback_cls(answer->text.len, answer->text.buf,
-									  free_answer, answer);
-	if (!response) {
-		free_answer(answer);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, accept__content_type(form));
-	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
-	if (is_gzip)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-	return queue(c, MHD_HTTP_OK, response);
+	if (victim)
+		drop(srv, victim);
+	client->asked_ns = clock__mono_ns();
+	clients__move(&srv->clients, client, stage, client->asked_ns);
 }
 
-static enum MHD_Result answer_metrics(struct server *srv, struct MHD_Connection *c)
+/* libmicrohttpd has sent an answer, or gave up. */
+static void end_answer(void *ctx, struct MHD_Connection *c, void **request,
+		       enum MHD_RequestTerminationCode code)
 {
-	enum http_form form = accept__form(header(c, MHD_HTTP_HEADER_ACCEPT));
-	struct answer *answer;
+	struct client *client = *request;
+	struct server *srv = ctx;
 
-	if (srv->held > MAX_HELD)
-		return answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "too much waits to be read by others\n");
-	answer = make_answer(srv, form);
-	return answer ? send_answer(c, answer, form)
-		      : answer_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+	(void)c;
+	(void)code;
+	if (!client || client->stage == CLIENT_DROPPED)
+		return;
+	client->holds_page = false;
+	clients__move(&srv->clients, client, CLIENT_ASKING, clock__mono_ns());
 }
 
-/* Called when the headers are there, and again for each part of a body, which is not read. */
+static enum MHD_Result wait_for_page(struct server *srv, struct client *client, int page)
+{
+	if (!srv->pages[page].is_asked)
+		renderer__ask(srv->renderer, page);
+	srv->pages[page].is_asked = true;
+	client->waits_for = page;
+	MHD_suspend_connection(client->connection);
+	return MHD_YES;
+}
+
+/* Called again when the page that the client waits for is there. */
+static enum MHD_Result answer_metrics(struct server *srv, struct client *client)
+{
+	struct MHD_Connection *c = client->connection;
+	int index = page_index(accept__form(header(c, MHD_HTTP_HEADER_ACCEPT)),
+			       accept__has_gzip(header(c, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
+	const struct page *page = &srv->pages[index];
+
+	if (!page->is_there || page->read_ns + PAGE_FRESH_NS <= client->asked_ns)
+		return wait_for_page(srv, client, index);
+	if (!page->response)
+		return answer_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the metrics could not be read\n");
+	client->holds_page = true;
+	return MHD_queue_response(c, MHD_HTTP_OK, page->response);
+}
+
+static bool has_body(struct MHD_Connection *c)
+{
+	const char *length = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return header(c, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+	       (length && strspn(length, "0") != strlen(length));
+}
+
+/* The first refusal is logged, because a scraper shows no more than the status. */
+static bool is_refused_host(struct server *srv, const struct client *client)
+{
+	const char *host = header(client->connection, MHD_HTTP_HEADER_HOST);
+	char own_name[HOST_NAME_SZ] = "";
+
+	if (client->is_local || !host)
+		return false;
+	(void)gethostname(own_name, sizeof(own_name) - 1);
+	if (host__is_allowed(host, own_name, srv->config.hosts))
+		return false;
+	if (!srv->has_refused_host)
+		log__warn(
+			"a request for host '%.*s' was refused: if that is this host, add --allow-host NAME",
+			REFUSED_LENGTH, host);
+	srv->has_refused_host = true;
+	return true;
+}
+
+/* An answer from here is sent before any body is read, and closes the connection. */
+static enum MHD_Result check_request(struct server *srv, struct client *client, const char *method)
+{
+	struct MHD_Connection *c = client->connection;
+
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	if (has_body(c))
+		return answer_text(c, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here\n");
+	if (is_refused_host(srv, client))
+		return answer_text(c, MHD_HTTP_MISDIRECTED_REQUEST,
+				   "this name is not served here: see --allow-host of synfin export\n");
+	return MHD_YES;
+}
+
+/* Called when the headers are complete, when the request is, and after each wait. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
 				  const char *version, const char *body, size_t *body_sz, void **request)
 {
 	struct server *srv = ctx;
+	struct client *client =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 
 	(void)version;
 	(void)body;
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-	if (!*request || *body_sz) {
-		*request = srv;
-		*body_sz = 0;
-		return MHD_YES;
+	if (client->stage == CLIENT_DROPPED || *body_sz)
+		return MHD_NO;
+	if (!*request) {
+		*request = client;
+		begin_answer(srv, client, !strcmp(url, "/metrics"));
+		return check_request(srv, client, method);
 	}
 	if (!strcmp(url, "/metrics"))
-		return answer_metrics(srv, c);
+		return answer_metrics(srv, client);
 	if (!strcmp(url, "/healthz"))
-		return srv->ops->is_alive(srv->ctx) ? answer_text(c, MHD_HTTP_OK, "ok\n")
-						    : answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE,
-								  "connections are not being read\n");
+		return srv->config.is_alive(srv->config.ctx)
+			       ? answer_text(c, MHD_HTTP_OK, "ok\n")
+			       : answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+					     "connections are not being read\n");
 	if (!strcmp(url, "/"))
-		return answer_static(c, MHD_HTTP_OK, "text/html; charset=utf-8", page);
+		return answer_static(c, MHD_HTTP_OK, "text/html; charset=utf-8", front_page);
 	return answer_text(c, MHD_HTTP_NOT_FOUND, "there are /metrics and /healthz\n");
 }
 
-/* What a client did wrong is no news for whoever runs this. */
+static void free_held(void *ctx)
+{
+	struct held_text *held = ctx;
+
+	held->srv->held -= held->text.len;
+	str__fini(&held->text);
+	free(held);
+}
+
+/* Takes the text over. NULL: out of memory. */
+static struct MHD_Response *make_response(struct server *srv, int page, struct str *text)
+{
+	struct held_text *held = malloc(sizeof(*held));
+	struct MHD_Response *response;
+
+	if (!held) {
+		str__fini(text);
+		return NULL;
+	}
+	*held = (struct held_text){.srv = srv, .text = *text};
+	srv->held += held->text.len;
+	response = MHD_create_response_from_buffer_with_free_callback_cls(held->text.len, held->text.buf,
+									  free_held, held);
+	if (!response) {
+		free_held(held);
+		return NULL;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				accept__content_type(page_form(page)));
+	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+	if (page_is_gzip(page))
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+	return response;
+}
+
+/* The page lives on until all clients that are being sent it have it. */
+static void retire_page(struct page *page)
+{
+	if (page->response)
+		MHD_destroy_response(page->response);
+	page->response = NULL;
+	page->is_there = false;
+}
+
+static struct client *find_holder(struct server *srv)
+{
+	struct client *client = NULL;
+
+	TAILQ_FOREACH(client, &srv->clients.stage[CLIENT_SCRAPING], entry)
+	{
+		if (client->holds_page)
+			return client;
+	}
+	return NULL;
+}
+
+/* Makes room for a page of this size: first by retiring pages, then by dropping their oldest readers. */
+static void make_room(struct server *srv, size_t sz)
+{
+	struct client *holder;
+
+	for (int i = 0; i < PAGE_CNT && srv->held + sz > srv->config.limits.held_bytes; i++)
+		retire_page(&srv->pages[i]);
+	while (srv->held + sz > srv->config.limits.held_bytes && (holder = find_holder(srv))) {
+		drop(srv, holder);
+		(void)MHD_run(srv->daemon);
+	}
+}
+
+static void resume_waiting(struct server *srv, int page)
+{
+	struct client *client = NULL;
+
+	TAILQ_FOREACH(client, &srv->clients.stage[CLIENT_SCRAPING], entry)
+	{
+		if (client->waits_for != page)
+			continue;
+		client->waits_for = CLIENT_WAITS_FOR_NONE;
+		MHD_resume_connection(client->connection);
+	}
+}
+
+static void publish(struct server *srv, int index, struct rendered *rendered)
+{
+	struct page *page = &srv->pages[index];
+
+	make_room(srv, rendered->text.len);
+	retire_page(page);
+	if (!rendered->err)
+		page->response = make_response(srv, index, &rendered->text);
+	*page = (struct page){
+		.response = page->response,
+		.is_there = true,
+		.read_ns = rendered->err ? clock__mono_ns() : rendered->read_ns,
+	};
+	resume_waiting(srv, index);
+	(void)MHD_run(srv->daemon); /* before room is made for the next page */
+}
+
+static void take_pages(struct server *srv)
+{
+	struct rendered rendered;
+
+	for (int i = 0; i < PAGE_CNT; i++) {
+		if (srv->pages[i].is_asked && renderer__take(srv->renderer, i, &rendered))
+			publish(srv, i, &rendered);
+	}
+}
+
+/* Frees pages that are too old for any new request. Returns whether any others are left. */
+static bool retire_stale(struct server *srv, uint64_t now)
+{
+	bool is_any_left = false;
+
+	for (int i = 0; i < PAGE_CNT; i++) {
+		if (srv->pages[i].is_there && srv->pages[i].read_ns + PAGE_FRESH_NS <= now)
+			retire_page(&srv->pages[i]);
+		is_any_left |= srv->pages[i].is_there;
+	}
+	return is_any_left;
+}
+
+/* libmicrohttpd has taken a connection, or closes it. */
+static void on_connection(void *ctx, struct MHD_Connection *c, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct server *srv = ctx;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		srv->newcomer->connection = c;
+		*context = srv->newcomer;
+		srv->newcomer = NULL;
+	} else {
+		clients__remove(&srv->clients, *context);
+	}
+}
+
+/* Requests that have arrived are read first: their clients are not asking any more and can stay. */
+static void make_place(struct server *srv)
+{
+	struct client *victim;
+
+	if (!clients__find_victim(&srv->clients, CLIENT_ASKING))
+		return;
+	(void)MHD_run(srv->daemon);
+	victim = clients__find_victim(&srv->clients, CLIENT_ASKING);
+	if (!victim)
+		return;
+	drop(srv, victim);
+	(void)MHD_run(srv->daemon);
+}
+
+/* A new client always gets a place. */
+static void let_in(struct server *srv, int fd, const struct sockaddr *addr, socklen_t sz)
+{
+	make_place(srv);
+	srv->newcomer = clients__add(&srv->clients, fd, clock__mono_ns());
+	if (!srv->newcomer) {
+		close(fd);
+		return;
+	}
+	srv->newcomer->is_local = addr->sa_family == AF_UNIX;
+	if (MHD_add_connection(srv->daemon, fd, addr, sz) != MHD_YES && srv->newcomer)
+		clients__remove(&srv->clients, srv->newcomer);
+	srv->newcomer = NULL;
+}
+
+static void accept_some(struct server *srv, int listen_fd)
+{
+	struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
+
+	for (int i = 0; i < ACCEPTS; i++) {
+		socklen_t sz = sizeof(addr);
+		int fd = accept4(listen_fd, (struct sockaddr *)&addr, &sz, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+				srv->accept_ns = clock__mono_ns() + OUT_OF_FDS_NS;
+			return;
+		}
+		let_in(srv, fd, (struct sockaddr *)&addr, sz);
+	}
+}
+
+static int poll_ms(const struct server *srv, uint64_t now, bool has_pages)
+{
+	uint64_t next = clients__next_deadline(&srv->clients);
+	MHD_UNSIGNED_LONG_LONG pending;
+
+	if (MHD_get_timeout(srv->daemon, &pending) == MHD_YES && !pending)
+		return 0;
+	if (has_pages && next > now + PAGE_FRESH_NS)
+		next = now + PAGE_FRESH_NS;
+	if (srv->accept_ns > now && srv->accept_ns < next)
+		next = srv->accept_ns;
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+}
+
+/* Sleeps until there is something to do, and accepts new connections. */
+static void wait_and_accept(struct server *srv)
+{
+	uint64_t now = clock__mono_ns();
+	bool has_pages = retire_stale(srv, now), accepts = srv->accept_ns <= now;
+	size_t cnt = srv->fd_cnt;
+	struct pollfd fds[SERVER_MAX_LISTENERS + 2];
+	eventfd_t ignored;
+
+	for (size_t i = 0; i < cnt; i++)
+		fds[i] = (struct pollfd){.fd = accepts ? srv->fds[i] : -1, .events = POLLIN};
+	fds[cnt] = (struct pollfd){.fd = srv->wake_fd, .events = POLLIN};
+	fds[cnt + 1] = (struct pollfd){
+		.fd = MHD_get_daemon_info(srv->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN};
+	if (poll(fds, cnt + 2, poll_ms(srv, now, has_pages)) <= 0)
+		return;
+	if (fds[cnt].revents)
+		(void)eventfd_read(srv->wake_fd, &ignored);
+	for (size_t i = 0; i < cnt; i++) {
+		if (fds[i].revents)
+			accept_some(srv, srv->fds[i]);
+	}
+}
+
+static void *serve(void *arg)
+{
+	struct server *srv = arg;
+	struct client *late;
+
+	while (!atomic_load(&srv->stop)) {
+		wait_and_accept(srv);
+		take_pages(srv);
+		while ((late = clients__find_expired(&srv->clients, clock__mono_ns())))
+			drop(srv, late);
+		(void)MHD_run(srv->daemon);
+	}
+	return NULL;
+}
+
+/* Mistakes of clients do not concern the user. */
 __attribute__((format(printf, 2, 0))) static void log_library(void *ctx, const char *fmt, va_list ap)
 {
 	(void)ctx;
 	log__vwrite(LOG_LEVEL_DEBUG, fmt, ap);
 }
 
-/* The daemon closes what it listens on, so it has a descriptor of its own. */
-static struct MHD_Daemon *start_daemon(struct server *srv, int fd)
+static struct MHD_Daemon *start_daemon(struct server *srv)
 {
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (own < 0)
-		return NULL;
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
-				NULL, on_request, srv, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-				MHD_OPTION_LISTEN_SOCKET, own, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-				MHD_OPTION_CONNECTION_LIMIT, (unsigned int)MAX_CLIENTS,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+					MHD_USE_ERROR_LOG,
+				0, NULL, NULL, on_request, srv, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+				MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+				srv, MHD_OPTION_NOTIFY_COMPLETED, end_answer, srv,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES, MHD_OPTION_END);
 }
 
-int server__start(int fd, const struct server_ops *ops, void *ctx, struct server **ret_server)
+static void free_server(struct server *srv)
 {
-	struct server *srv = calloc(1, sizeof(*srv));
+	if (srv->daemon)
+		MHD_stop_daemon(srv->daemon);
+	renderer__stop(srv->renderer);
+	for (int i = 0; i < PAGE_CNT; i++)
+		retire_page(&srv->pages[i]);
+	clients__fini(&srv->clients);
+	while (srv->fd_cnt)
+		close(srv->fds[--srv->fd_cnt]);
+	if (srv->wake_fd >= 0)
+		close(srv->wake_fd);
+	free(srv);
+}
 
-	if (!srv)
-		return -ENOMEM;
-	*srv = (struct server){.ops = ops, .ctx = ctx};
-	srv->daemon = start_daemon(srv, fd);
-	if (!srv->daemon) {
-		free(srv);
-		return -ENOMEM;
+static int copy_listeners(struct server *srv)
+{
+	for (; srv->fd_cnt < srv->config.fd_cnt; srv->fd_cnt++) {
+		int fd = fcntl(srv->config.fds[srv->fd_cnt], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0)
+			return -errno;
+		srv->fds[srv->fd_cnt] = fd;
 	}
-	*ret_server = srv;
 	return 0;
 }
 
-/* Without the quiescence the daemon would shut the socket down, for its other descriptors as well. */
-void server__stop(struct server *srv)
+static int start(struct server *srv)
 {
-	MHD_socket own;
+	const struct server_limits *l = &srv->config.limits;
+	int err = clients__init(&srv->clients, l->asking, l->request_ns, l->answering, l->answer_ns);
+
+	if (!err)
+		err = copy_listeners(srv);
+	if (err)
+		return err;
+	srv->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (srv->wake_fd < 0)
+		return -errno;
+	srv->daemon = start_daemon(srv);
+	if (!srv->daemon)
+		return -ENOMEM;
+	err = renderer__start(srv->config.render, srv->config.ctx, srv->wake_fd, &srv->renderer);
+	return err ? err : -pthread_create(&srv->thread, NULL, serve, srv);
+}
+
+int server__start(const struct server_config *config, struct server **ret_server)
+{
+	struct server *srv = calloc(1, sizeof(*srv));
+	int err;
 
 	if (!srv)
+		return -ENOMEM;
+	srv->config = *config;
+	srv->wake_fd = -1;
+	err = start(srv);
+	if (err)
+		free_server(srv);
+	else
+		*ret_server = srv;
+	return err;
+}
+
+void server__stop(struct server *srv)
+{
+	if (!srv)
 		return;
-	own = MHD_quiesce_daemon(srv->daemon);
-	MHD_stop_daemon(srv->daemon);
-	if (own != MHD_INVALID_SOCKET)
-		close(own);
-	free(srv);
+	atomic_store(&srv->stop, true);
+	(void)eventfd_write(srv->wake_fd, 1);
+	pthread_join(srv->thread, NULL);
+	for (int page = 0; page < PAGE_CNT; page++)
+		resume_waiting(srv, page);
+	free_server(srv);
 }

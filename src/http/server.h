@@ -1,29 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The HTTP server of `export`: /metrics, /healthz and a page that says what this is. One thread serves all
- * clients and waits for none; an answer is rendered whole before its first byte is sent, so that a client that
- * reads slowly holds nothing but its own answer.
+ * The HTTP server of `export`: /metrics, /healthz and a front page. One thread serves all clients and never waits for
+ * one; a second thread renders. Each client is limited by deadlines for its request and its answer. Places and the memory of
+ * pages are limited too, and the oldest client gives way to a new one.
  */
 #ifndef SYNFIN_HTTP_SERVER_H
 #define SYNFIN_HTTP_SERVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "base/str.h"
-#include "http/accept.h"
+#include "http/host.h"
+#include "http/renderer.h"
+
+#define SERVER_MAX_LISTENERS 8
 
 struct server;
 
-/* Called in the server's thread. */
-struct server_ops {
-	/* Append the metrics. 0 or -errno. */
-	int (*render)(void *ctx, enum http_form form, struct str *ret_text);
-	bool (*is_alive)(void *ctx);
+struct server_limits {
+	size_t asking;	  /* clients whose request is not complete */
+	size_t answering; /* clients that are being answered: so many for /metrics, and so many for the rest */
+	uint64_t request_ns; /* from the connection, or the last answer, to the end of the next request */
+	uint64_t answer_ns;  /* from the end of a request to the end of its answer */
+	size_t held_bytes;   /* of all pages that are being sent */
 };
 
-/* Serves who connects to this socket, which stays the caller's and open. 0 or -errno. */
-int server__start(int fd, const struct server_ops *ops, void *ctx, struct server **ret_server);
-/* Whoever connects from now on waits at the socket. When it returns no callback runs any more. NULL is fine. */
+extern const struct server_limits server_default_limits;
+
+struct server_config {
+	const int *
+		fds; /* listening sockets that do not block, SERVER_MAX_LISTENERS at most; they stay the caller's */
+	size_t fd_cnt;
+	const struct host_list *hosts; /* borrowed */
+	struct server_limits limits;
+	render_fn *render;
+	bool (*is_alive)(void *ctx); /* called in the server's thread */
+	void *ctx;
+};
+
+/* Serves connections to these sockets. 0 or -errno. */
+int server__start(const struct server_config *config, struct server **ret_server);
+/* New connections wait at the sockets. When it returns no callback runs any more. NULL is fine. */
 void server__stop(struct server *srv);
 
 #endif

@@ -47,7 +47,8 @@ class Exporter:
         self.process.wait_for("synfin: ready")
         if "--textfile" not in args:
             self.process.wait_for("/metrics\n")
-            self.find_port()
+            if "serving http:" in self.process.stderr:
+                self.find_port()
 
     def find_port(self):
         """Where it serves, as it said last."""

@@ -68,8 +68,9 @@ def test_dashboard():
 def test_unit():
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here")
-    result = subprocess.run(["systemd-analyze", "verify", UNIT], capture_output=True, text=True, check=False)
-    left = [line for line in result.stderr.splitlines() if UNIT.name in line
+    result = subprocess.run(["systemd-analyze", "verify", UNIT, UNIT.with_suffix(".socket")], capture_output=True,
+                            text=True, check=False)
+    left = [line for line in result.stderr.splitlines() if UNIT.stem in line
             and "/usr/local/sbin/synfin" not in line and "man synfin" not in line]
     assert not left, left
 
