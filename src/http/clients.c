@@ -76,6 +76,15 @@ struct client *clients__find_victim(const struct clients *clients, enum client_s
 	return clients->cnt[stage] < clients->max[stage] ? NULL : TAILQ_FIRST(&clients->stage[stage]);
 }
 
+struct client *clients__find_oldest(const struct clients *clients)
+{
+	for (int stage = 0; stage < CLIENT_DROPPED; stage++) {
+		if (!TAILQ_EMPTY(&clients->stage[stage]))
+			return TAILQ_FIRST(&clients->stage[stage]);
+	}
+	return NULL;
+}
+
 struct client *clients__find_expired(const struct clients *clients, uint64_t now)
 {
 	for (int stage = 0; stage < CLIENT_DROPPED; stage++) {

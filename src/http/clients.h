@@ -61,6 +61,8 @@ void clients__move(struct clients *clients, struct client *client, enum client_s
 
 /* The oldest client of this stage if the stage is full, else NULL. */
 struct client *clients__find_victim(const struct clients *clients, enum client_stage stage);
+/* The oldest client of the first stage that has any, or NULL. */
+struct client *clients__find_oldest(const struct clients *clients);
 /* A client whose deadline has passed, or NULL. */
 struct client *clients__find_expired(const struct clients *clients, uint64_t now);
 /* UINT64_MAX: there is none. */

@@ -27,7 +27,7 @@
 #define NS_PER_SEC     1000000000ULL
 #define REQUEST_BYTES  (16 << 10) /* of a connection: request line, headers, answer's headers */
 #define ACCEPTS	       64	  /* in a row, before clients are served again */
-#define OUT_OF_FDS_NS  (100 * NS_PER_MS)
+#define PAUSE_NS       (100 * NS_PER_MS)
 #define PAGE_FRESH_NS  (100 * NS_PER_MS) /* maximum age of the sums when the request comes */
 #define REFUSED_LENGTH 64		 /* bytes of a host name in the log */
 
@@ -57,7 +57,7 @@ struct server {
 	struct client *newcomer; /* during MHD_add_connection() */
 	struct page pages[PAGE_CNT];
 	size_t held;	    /* bytes of all pages that have not been freed */
-	uint64_t accept_ns; /* when to accept again, after descriptors ran out */
+	uint64_t accept_ns; /* when to accept again, after an error */
 	bool has_refused_host;
 	int wake_fd;
 	pthread_t thread;
@@ -414,6 +414,31 @@ static void let_in(struct server *srv, int fd, const struct sockaddr *addr, sock
 	srv->newcomer = NULL;
 }
 
+/* When descriptors run out the oldest client gives way. false: there is no client. */
+static bool free_descriptor(struct server *srv)
+{
+	struct client *oldest = clients__find_oldest(&srv->clients);
+
+	if (!oldest)
+		return false;
+	drop(srv, oldest);
+	(void)MHD_run(srv->daemon);
+	return true;
+}
+
+/* Returns whether to try again. An error that stays would otherwise keep us busy, so the next attempt is later. */
+static bool handle_accept_error(struct server *srv, int err)
+{
+	if (err == EAGAIN)
+		return false;
+	if (err == EINTR || err == ECONNABORTED)
+		return true;
+	if ((err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM) && free_descriptor(srv))
+		return true;
+	srv->accept_ns = clock__mono_ns() + PAUSE_NS;
+	return false;
+}
+
 static void accept_some(struct server *srv, int listen_fd)
 {
 	struct sockaddr_storage addr = {.ss_family = AF_UNSPEC};
@@ -422,12 +447,10 @@ static void accept_some(struct server *srv, int listen_fd)
 		socklen_t sz = sizeof(addr);
 		int fd = accept4(listen_fd, (struct sockaddr *)&addr, &sz, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-				srv->accept_ns = clock__mono_ns() + OUT_OF_FDS_NS;
+		if (fd >= 0)
+			let_in(srv, fd, (struct sockaddr *)&addr, sz);
+		else if (!handle_accept_error(srv, errno))
 			return;
-		}
-		let_in(srv, fd, (struct sockaddr *)&addr, sz);
 	}
 }
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The HTTP server of `synfin export`: no client keeps it from answering others, or fills its memory."""
 import contextlib
+import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -111,6 +113,17 @@ def test_flood(shared):
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_descriptors(export):
+    """When descriptors run out the oldest client gives way, too."""
+    exporter = export("--rport", "1")
+    left = len(os.listdir(f"/proc/{exporter.process.pid}/fd")) + 5
+    resource.prlimit(exporter.process.pid, resource.RLIMIT_NOFILE, (left, left))
+    with contextlib.ExitStack() as clients:
+        for _ in range(40):
+            clients.enter_context(dial(exporter))
+        check_answers(exporter)
 
 
 @pytest.fixture
