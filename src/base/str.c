@@ -10,6 +10,8 @@
 
 #include "base/write.h"
 
+#include "base/unicode.h"
+
 void str__fini(struct str *s)
 {
 	free(s->buf);
@@ -201,10 +203,12 @@ static void append_json_char(struct str *s, const char *bytes, size_t len, uint3
 		str__append(s, "\\t");
 		break;
 	default:
-		if (c < 0x20 || c == 0x7f)
+		if (!unicode__is_control(c))
+			str__append_bytes(s, bytes, len);
+		else if (c < 0x10000)
 			str__appendf(s, "\\u%04x", c);
 		else
-			str__append_bytes(s, bytes, len);
+			str__appendf(s, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
 	}
 }
 
@@ -246,7 +250,7 @@ void str__append_clean(struct str *s, const char *bytes, size_t sz)
 
 	while (i < sz) {
 		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
-		if (len && c >= 0x20 && !(c >= 0x7f && c < 0xa0)) {
+		if (len && !unicode__is_control(c)) {
 			str__append_bytes(s, bytes + i, len);
 		} else {
 			len = 1;
@@ -256,18 +260,9 @@ void str__append_clean(struct str *s, const char *bytes, size_t sz)
 	}
 }
 
-/*
- * Unsafe besides C0, DEL and C1: line and paragraph separators, and the marks that reorder or hide what
- * stands around them.
- */
 static bool is_printable(uint32_t c, bool word)
 {
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-		return false;
-	if (word && (c == ' ' || c == 0xa0 || c == 0x3000))
-		return false;
-	return c != 0x61c && !(c >= 0x200b && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202e) &&
-	       !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff;
+	return !unicode__is_control(c) && !(word && (c == ' ' || c == 0xa0 || c == 0x3000));
 }
 
 size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word)
@@ -279,7 +274,7 @@ size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word)
 		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
 		if (len && is_printable(c, word)) {
 			str__append_bytes(s, bytes + i, len);
-			columns++;
+			columns += unicode__columns(c);
 		} else {
 			len = len ? len : 1;
 			for (k = 0; k < len; k++)

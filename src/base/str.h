@@ -37,18 +37,18 @@ __attribute__((format(printf, 2, 3))) void str__appendf(struct str *s, const cha
 __attribute__((format(printf, 2, 0))) void str__vappendf(struct str *s, const char *fmt, va_list ap);
 
 /*
- * The inside of a JSON string, without the quotes: `"`, `\` and control characters are escaped, bytes that
+ * The inside of a JSON string, without the quotes: `"`, `\` and what unicode__is_control() names are escaped, bytes that
  * are not valid UTF-8 become U+FFFD, one for each.
  */
 void str__append_json(struct str *s, const char *bytes, size_t sz);
 
-/* Valid UTF-8 without control characters: every byte of what is not that becomes U+FFFD. */
+/* Valid UTF-8 without what unicode__is_control() names: every byte of that becomes U+FFFD. */
 void str__append_clean(struct str *s, const char *bytes, size_t sz);
 
 /*
  * Foreign bytes (a task name, say) for a terminal: printable UTF-8 passes, everything that could move the
  * cursor, change colours or reorder the line, and all that is not UTF-8, becomes \xNN for each byte. With
- * `word` so do blanks, so that the result is one column. Returns the columns taken (one per character).
+ * `word` so do blanks, so that the result is one word. Returns the columns that it takes on a terminal.
  */
 size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word);
 

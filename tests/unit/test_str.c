@@ -96,6 +96,15 @@ static void test_json_escape(void **state)
 		ESCAPE("\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"),
 		ESCAPE("\xe2\x82", BAD BAD), /* cut, as a task name may be */
 		ESCAPE("\xe2\x82z", BAD BAD "z"),
+		ESCAPE("a\xc2\x9b"
+		       "31m",
+		       "a\\u009b31m"), /* C1 CSI */
+		ESCAPE("\xe2\x80\xae"
+		       "exe",
+		       "\\u202eexe"), /* right-to-left override */
+		ESCAPE("\xe2\x81\xa6\xd8\x9c\xe2\x80\x8b\xef\xbb\xbf", "\\u2066\\u061c\\u200b\\ufeff"),
+		ESCAPE("\xe2\x80\xa8", "\\u2028"),	      /* line separator */
+		ESCAPE("\xf3\xa0\x81\x81", "\\udb40\\udc41"), /* a tag, which nobody sees */
 	};
 	struct str s = {0};
 	size_t i;
@@ -151,6 +160,10 @@ static void test_safe(void **state)
 		{ESCAPE("caf\xc3\xa9", "caf\xc3\xa9"), true, 4},
 		{ESCAPE("\xff\xfe", "\\xff\\xfe"), false, 8},
 		{ESCAPE("\xc2\xa0", "\\xc2\\xa0"), true, 8},
+		{ESCAPE("\xe6\x97\xa5\xe6\x9c\xac", "\xe6\x97\xa5\xe6\x9c\xac"), true, 4}, /* wide */
+		{ESCAPE("\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"), true, 2},
+		{ESCAPE("e\xcc\x81", "e\xcc\x81"), true, 1},	       /* combining */
+		{ESCAPE("\xef\xb8\x8f", "\\xef\\xb8\\x8f"), true, 12}, /* variation selector */
 	};
 	struct str s = {0};
 	size_t i;
@@ -161,6 +174,28 @@ static void test_safe(void **state)
 		assert_int_equal(str__append_safe(&s, cases[i].text.in, cases[i].text.sz, cases[i].word),
 				 cases[i].columns);
 		assert_string_equal(str__text(&s), cases[i].text.out);
+	}
+	str__fini(&s);
+}
+
+static void test_clean(void **state)
+{
+	static const struct escape_case cases[] = {
+		ESCAPE("caf\xc3\xa9 \xe6\x97\xa5", "caf\xc3\xa9 \xe6\x97\xa5"),
+		ESCAPE("a\x1b\xff", "a" BAD BAD),
+		ESCAPE("\xe2\x80\xae"
+		       "exe",
+		       BAD BAD BAD "exe"),		  /* right-to-left override */
+		ESCAPE("a\xe2\x80\x8b", "a" BAD BAD BAD), /* zero width */
+	};
+	struct str s = {0};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		str__reset(&s);
+		str__append_clean(&s, cases[i].in, cases[i].sz);
+		assert_string_equal(str__text(&s), cases[i].out);
 	}
 	str__fini(&s);
 }
@@ -315,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_json_escape),
 		cmocka_unit_test(test_json_escape_random),
 		cmocka_unit_test(test_safe),
+		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_safe_all_bytes),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_numbers),

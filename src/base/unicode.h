@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a character does to the line of text that it stands in. */
+#ifndef SYNFIN_BASE_UNICODE_H
+#define SYNFIN_BASE_UNICODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A control character, a line separator, or a mark that reorders or hides the text around it or is itself invisible. */
+bool unicode__is_control(uint32_t c);
+
+/* The columns that a terminal gives to a character that is no control: 0 (combining), 1 or 2 (East Asian wide). */
+unsigned int unicode__columns(uint32_t c);
+
+#endif
