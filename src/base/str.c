@@ -286,6 +286,34 @@ size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word)
 	return columns;
 }
 
+size_t str__fit(const char *bytes, size_t sz, size_t columns)
+{
+	size_t i = 0, len, wide;
+	uint32_t c = 0;
+
+	while (i < sz) {
+		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
+		wide = len ? unicode__columns(c) : 1;
+		if (wide > columns)
+			break;
+		columns -= wide;
+		i += len ? len : 1;
+	}
+	return i;
+}
+
+size_t str__columns(const char *bytes, size_t sz)
+{
+	size_t i = 0, len, columns = 0;
+	uint32_t c = 0;
+
+	for (; i < sz; i += len ? len : 1) {
+		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
+		columns += len ? unicode__columns(c) : 1;
+	}
+	return columns;
+}
+
 /*
  * The finest form with at most three digits: x.xx, xx.x or xxx of a unit, each tried in turn, so that
  * rounding up to 1000us gives 1.00ms. Seconds are the coarsest unit and take as many digits as they need.

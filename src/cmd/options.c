@@ -26,6 +26,7 @@ enum key {
 	KEY_JSON,
 	KEY_STAGES,
 	KEY_ALIVE,
+	KEY_COLOR,
 	KEY_BY,
 	KEY_MAX_SERIES,
 	KEY_LISTEN,
@@ -47,6 +48,8 @@ static const struct argp_option trace_options[] = {
 	{"alive", KEY_ALIVE, NULL, 0, "only the connections that are there now: state, owner, age; then exit",
 	 2},
 	{"output", 'o', "FILE", 0, "write to this file, where CMD writes to standard output, too", 2},
+	{"color", KEY_COLOR, "WHEN", 0,
+	 "failures in colour: auto (on a terminal, without NO_COLOR), always, never", 3},
 	{0},
 };
 
@@ -178,6 +181,14 @@ static error_t refuse_nothing(void)
 	return OPTIONS_TOLD;
 }
 
+static error_t set_color(enum term_color *ret_color, const char *arg)
+{
+	if (!term__parse_color(arg, ret_color))
+		return 0;
+	log__error("--color: '%s' is none: it is auto, always or never", arg);
+	return OPTIONS_TOLD;
+}
+
 static error_t parse_trace(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -192,6 +203,8 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 	case 'o':
 		o->output = arg;
 		return 0;
+	case KEY_COLOR:
+		return set_color(&o->color, arg);
 	case ARGP_KEY_END:
 		if (state->quoted && !o->cmd)
 			return refuse_nothing();

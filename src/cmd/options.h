@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/term.h"
 #include "cmd/config.h"
 #include "http/host.h"
 #include "http/listen.h"
@@ -52,7 +53,8 @@ struct options {
 	bool verbose;
 	bool force_tier;
 	enum tier tier;
-	char **cmd; /* trace -- CMD...; NULL: none */
+	enum term_color color; /* trace */
+	char **cmd;	       /* trace -- CMD...; NULL: none */
 };
 
 /* Which options a command takes. */

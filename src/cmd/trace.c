@@ -13,10 +13,13 @@
 static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct out **ret_out)
 {
 	const struct options *opts = ctx;
+	struct term term;
 
 	(void)t;
-	return opts->json ? out__new_jsonl(opts->output_fd, clk, ret_out)
-			  : out__new_table(opts->output_fd, clk, ret_out);
+	if (opts->json)
+		return out__new_jsonl(opts->output_fd, clk, ret_out);
+	term__probe(opts->output_fd, opts->color, &term);
+	return out__new_table(opts->output_fd, clk, &term, ret_out);
 }
 
 static const struct session_hooks session_hooks = {.make_out = make_out, .writes_output = true};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One line for each record, for people. There is always the same number of columns and no blank inside one
- * (but in the last), so that awk can read it too. A column that meets something wider, an IPv6 address say,
- * stays that wide.
+ * One line for each record, for people. Where it does not go to a terminal there is always the same number of columns and
+ * no blank inside one (but in the last), so that awk can read it too. A column that meets something wider, an IPv6 address
+ * say, stays that wide.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,48 +12,48 @@
 #include "base/addr.h"
 #include "model/names.h"
 #include "out/impl.h"
-
-enum column {
-	COL_TIME,
-	COL_EVENT,
-	COL_ROLE,
-	COL_PID,
-	COL_COMM,
-	COL_LADDR,
-	COL_LPORT,
-	COL_RADDR,
-	COL_RPORT,
-	COL_OUTCOME,
-	COL_TOOK,
-	COL_DETAIL,
-	COL_CNT
-};
+#include "out/line.h"
 
 struct table {
 	struct out out;
-	bool has_header;
+	struct line line;
 	size_t width[COL_CNT];
-	size_t cell; /* where the current cell begins in out.text */
+	struct screen screen; /* where its term.columns are not 0 */
 };
 
-/* Close the cell that was appended to the text and is `columns` wide. */
-static void end_cell(struct table *t, enum column col, size_t columns)
+struct cell line__cell(const struct line *line, enum column col)
 {
-	if (columns > t->width[col])
-		t->width[col] = columns;
-	str__append_char(&t->out.text, ' ', t->width[col] - columns + 1);
-	t->cell = t->out.text.len;
+	size_t begin = col ? line->end[col - 1] : 0;
+
+	return (struct cell){.at = str__text(&line->text) + begin, .len = line->end[col] - begin};
 }
 
-static void end_ascii_cell(struct table *t, enum column col)
+bool cell__is_unknown(struct cell cell)
 {
-	end_cell(t, col, t->out.text.len - t->cell);
+	return cell.len == 1 && cell.at[0] == '-';
+}
+
+void cell__put(struct str *s, struct cell cell, enum ink ink, bool has_color)
+{
+	static const char *const sgr[] = {[INK_ALARM] = "\033[31m", [INK_HEAD] = "\033[1m"};
+	bool is_inked = has_color && ink != INK_PLAIN;
+
+	if (is_inked)
+		str__append(s, sgr[ink]);
+	str__append_bytes(s, cell.at, cell.len);
+	if (is_inked)
+		str__append(s, "\033[m");
+}
+
+static void end_cell(struct table *t, enum column col)
+{
+	t->line.end[col] = t->line.text.len;
 }
 
 static void put_cell(struct table *t, enum column col, const char *text)
 {
-	str__append(&t->out.text, text ? text : "-");
-	end_ascii_cell(t, col);
+	str__append(&t->line.text, text ? text : "-");
+	end_cell(t, col);
 }
 
 static void put_number_cell(struct table *t, enum column col, bool is_known, uint32_t value)
@@ -62,8 +62,8 @@ static void put_number_cell(struct table *t, enum column col, bool is_known, uin
 		put_cell(t, col, NULL);
 		return;
 	}
-	str__appendf(&t->out.text, "%u", value);
-	end_ascii_cell(t, col);
+	str__appendf(&t->line.text, "%u", value);
+	end_cell(t, col);
 }
 
 static void put_addr_cell(struct table *t, enum column col, int af, const uint8_t bytes[16])
@@ -86,21 +86,21 @@ static void put_dur_cell(struct table *t, const struct record *r, enum record_du
 		put_cell(t, COL_TOOK, NULL);
 		return;
 	}
-	append_dur(&t->out.text, r, dur);
-	end_ascii_cell(t, COL_TOOK);
+	append_dur(&t->line.text, r, dur);
+	end_cell(t, COL_TOOK);
 }
 
 /* The last column: key=value words, only those that say something. */
 static void put_word(struct table *t, const char *key, const char *value)
 {
 	if (value)
-		str__appendf(&t->out.text, "%s=%s ", key, value);
+		str__appendf(&t->line.text, "%s=%s ", key, value);
 }
 
 static void put_count(struct table *t, const char *key, int64_t count)
 {
 	if (count != SF_ABSENT)
-		str__appendf(&t->out.text, "%s=%" PRId64 " ", key, count);
+		str__appendf(&t->line.text, "%s=%" PRId64 " ", key, count);
 }
 
 static void put_positive(struct table *t, const char *key, int64_t count)
@@ -113,18 +113,24 @@ static void put_dur(struct table *t, const char *key, const struct record *r, en
 {
 	if (r->dur[dur] == SF_ABSENT)
 		return;
-	str__appendf(&t->out.text, "%s=", key);
-	append_dur(&t->out.text, r, dur);
-	str__append_char(&t->out.text, ' ', 1);
+	str__appendf(&t->line.text, "%s=", key);
+	append_dur(&t->line.text, r, dur);
+	str__append_char(&t->line.text, ' ', 1);
+}
+
+/* That the owner has closed its socket is worth a word where the connection lives on or did not end by FINs. */
+static bool is_worth_orphan(const struct record *r)
+{
+	return r->type == SF_EV_ALIVE || (r->type == SF_EV_CLOSE && r->outcome != SF_OUT_FIN);
 }
 
 static void put_flags(struct table *t, const struct record *r)
 {
-	uint32_t flag;
+	uint32_t silent = is_worth_orphan(r) ? 0 : SF_F_ORPHAN, flag;
 
 	for (flag = 1; flag & SF_FLAGS_SHOWN; flag <<= 1) {
-		if (r->flags & flag)
-			str__appendf(&t->out.text, "%s ", names__flag(flag));
+		if (r->flags & flag & ~silent)
+			str__appendf(&t->line.text, "%s ", names__flag(flag));
 	}
 }
 
@@ -139,7 +145,7 @@ static void put_open_detail(struct table *t, const struct record *r)
 	if (r->dur[REC_PORT_SEARCH] >= 1000000)
 		put_dur(t, "port_search", r, REC_PORT_SEARCH);
 	if (r->backlog_max != SF_ABSENT)
-		str__appendf(&t->out.text, "backlog=%" PRId64 "/%" PRId64 " ", r->backlog_len,
+		str__appendf(&t->line.text, "backlog=%" PRId64 "/%" PRId64 " ", r->backlog_len,
 			     r->backlog_max);
 	put_dur(t, "accept_wait", r, REC_ACCEPT_WAIT);
 }
@@ -167,12 +173,12 @@ static void put_close_detail(struct table *t, const struct record *r)
 	put_positive(t, "fin_retrans", r->fin_retrans);
 	put_states(t, r);
 	if (r->closer_pid && r->closer_pid != r->owner.pid) {
-		str__appendf(&t->out.text, "closer=%u/", r->closer_pid);
-		str__append_safe(&t->out.text, r->closer_comm, strlen(r->closer_comm), true);
-		str__append_char(&t->out.text, ' ', 1);
+		str__appendf(&t->line.text, "closer=%u/", r->closer_pid);
+		str__append_safe(&t->line.text, r->closer_comm, strlen(r->closer_comm), true);
+		str__append_char(&t->line.text, ' ', 1);
 	}
 	if (r->time_wait > 0)
-		str__append(&t->out.text, "time_wait ");
+		str__append(&t->line.text, "time_wait ");
 }
 
 static void put_alive_detail(struct table *t, const struct record *r)
@@ -189,7 +195,7 @@ static void put_stage_detail(struct table *t, const struct record *r)
 	put_count(t, "seq", r->seq);
 	put_count(t, "ack", r->ack);
 	if (r->stage_retrans)
-		str__append(&t->out.text, "retrans ");
+		str__append(&t->line.text, "retrans ");
 }
 
 /* What the line is about, how long it took, and what else is to be said. */
@@ -227,35 +233,74 @@ static void put_type(struct table *t, const struct record *r)
 }
 
 /* The last cell is not padded, and not empty. */
-static void end_line(struct table *t)
+static void end_detail(struct table *t)
 {
-	struct str *s = &t->out.text;
+	struct str *s = &t->line.text;
 
-	if (s->len == t->cell)
+	if (s->len == t->line.end[COL_TOOK])
 		str__append_char(s, '-', 1);
 	else if (s->buf[s->len - 1] == ' ')
 		s->len--;
-	str__append_char(s, '\n', 1);
+	end_cell(t, COL_DETAIL);
 }
 
-static void begin_line(struct table *t, uint64_t mono_ns)
+static void put_plain_line(struct table *t, enum ink ink)
+{
+	const struct line *line = &t->line;
+
+	for (unsigned int col = 0; col < COL_CNT; col++) {
+		struct cell cell = line__cell(line, col);
+		size_t columns = str__columns(cell.at, cell.len);
+
+		cell__put(&t->out.text, cell, line->alarm == col ? INK_ALARM : ink, t->screen.term.has_color);
+		if (columns > t->width[col])
+			t->width[col] = columns;
+		if (col < COL_DETAIL)
+			str__append_char(&t->out.text, ' ', t->width[col] - columns + 1);
+	}
+	str__append_char(&t->out.text, '\n', 1);
+}
+
+static void put_plain_header(struct table *t)
 {
 	static const char *const heads[COL_CNT] = {"TIME(UTC)", "EVENT",   "ROLE",  "PID",
 						   "COMM",	"LADDR",   "LPORT", "RADDR",
 						   "RPORT",	"OUTCOME", "TOOK",  "DETAIL"};
-	char text[CLOCK_TIME_SZ];
-	unsigned int col;
 
-	t->cell = t->out.text.len;
-	if (!t->has_header) {
-		for (col = 0; col < COL_DETAIL; col++)
-			put_cell(t, col, heads[col]);
-		str__append(&t->out.text, heads[COL_DETAIL]);
-		end_line(t);
-		t->cell = t->out.text.len;
-		t->has_header = true;
-	}
+	for (unsigned int col = 0; col < COL_CNT; col++)
+		put_cell(t, col, heads[col]);
+	t->line.alarm = COL_CNT;
+	put_plain_line(t, INK_HEAD);
+}
+
+static void begin_line(struct table *t, uint64_t mono_ns)
+{
+	char text[CLOCK_TIME_SZ];
+
+	str__reset(&t->line.text);
 	put_cell(t, COL_TIME, clock__time_of_day(clock__real_ns(t->out.clk, mono_ns), text));
+}
+
+static void end_line(struct table *t)
+{
+	struct str *to = &t->out.text;
+
+	end_detail(t);
+	if (!t->screen.term.columns) {
+		put_plain_line(t, INK_PLAIN);
+	} else {
+		if (!to->len)
+			screen__update(&t->screen, to, t->out.fd);
+		screen__put_line(&t->screen, to, &t->line);
+	}
+	to->failed |= t->line.text.failed;
+}
+
+static bool is_failure(const struct record *r)
+{
+	if (r->type == SF_EV_OPEN)
+		return r->outcome != SF_OUT_ESTABLISHED;
+	return r->type == SF_EV_CLOSE && r->outcome != SF_OUT_FIN && r->outcome != SF_OUT_NONE;
 }
 
 static int write_record(struct out *o, const struct record *r)
@@ -268,14 +313,16 @@ static int write_record(struct out *o, const struct record *r)
 	put_cell(t, COL_ROLE, names__role(r->role));
 	put_number_cell(t, COL_PID, has_owner && r->owner.pid, r->owner.pid);
 	if (has_owner && r->owner.comm[0])
-		end_cell(t, COL_COMM, str__append_safe(&o->text, r->owner.comm, strlen(r->owner.comm), true));
+		str__append_safe(&t->line.text, r->owner.comm, strlen(r->owner.comm), true);
 	else
-		put_cell(t, COL_COMM, NULL);
+		str__append_char(&t->line.text, '-', 1);
+	end_cell(t, COL_COMM);
 	put_addr_cell(t, COL_LADDR, r->af, r->laddr);
 	put_number_cell(t, COL_LPORT, r->lport != 0, r->lport);
 	put_addr_cell(t, COL_RADDR, r->af, r->raddr);
 	put_number_cell(t, COL_RPORT, r->rport || !addr__is_unset(r->af, r->raddr), r->rport);
 	put_type(t, r);
+	t->line.alarm = is_failure(r) ? COL_OUTCOME : COL_CNT;
 	end_line(t);
 	return 0;
 }
@@ -291,12 +338,18 @@ static void write_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__S
 		put_cell(t, col, NULL);
 	for (i = 0; i < __SF_LOST_MAX; i++)
 		put_positive(t, names__lost(i), (int64_t)delta[i]);
+	t->line.alarm = COL_EVENT;
 	end_line(t);
 }
 
-int out__new_table(int fd, const struct clock *clk, struct out **ret_out)
+static void fini_table(struct out *o)
 {
-	static const struct out_ops ops = {.record = write_record, .lost = write_lost};
+	str__fini(&((struct table *)o)->line.text);
+}
+
+int out__new_table(int fd, const struct clock *clk, const struct term *term, struct out **ret_out)
+{
+	static const struct out_ops ops = {.record = write_record, .lost = write_lost, .fini = fini_table};
 	/* What usually fits: a PID of 7 digits, IPv4, "established", "127ms". */
 	static const size_t width[COL_CNT] = {15, 6, 6, 7, 15, 15, 5, 15, 5, 12, 7, 0};
 	struct table *t = calloc(1, sizeof(*t));
@@ -305,6 +358,11 @@ int out__new_table(int fd, const struct clock *clk, struct out **ret_out)
 		return -ENOMEM;
 	t->out = (struct out){.ops = &ops, .clk = clk, .fd = fd};
 	memcpy(t->width, width, sizeof(width));
+	screen__init(&t->screen, term);
+	if (term->columns)
+		screen__put_header(&t->screen, &t->out.text);
+	else
+		put_plain_header(t);
 	*ret_out = &t->out;
 	return 0;
 }

@@ -30,7 +30,7 @@ def pytest_report_header():
 ONCE_PER_KERNEL = ("test_filters.py", "test_harness.py", "test_warm_start.py")
 # What does not depend on the kernel at all.
 NATIVE = ("test_cli.py", "test_command.py", "test_contrib.py", "test_docs.py", "test_export.py", "test_merge.py",
-          "test_signals.py")
+          "test_signals.py", "test_terminal.py")
 
 
 def is_left_out(item):

@@ -81,7 +81,7 @@ def test_command_ended_by_a_key(terminal):
 
 def test_stop_and_go_on(terminal):
     shell = terminal()
-    shell.type(f"{traced('cat')}\n")
+    shell.type(f"{traced('cat', '-o', '/dev/null')}\n")
     shell.wait_for("synfin: ready")
     shell.type("one\n")
     shell.wait_for("one\r\none\r\n")
@@ -157,7 +157,7 @@ def test_signals_are_passed_on(spawn, listener, number):
 
 def test_started_with_sigchld_ignored(spawn):
     """Nobody would be told of the command's end; the command gets it as synfin got it."""
-    process = spawn(traced("grep SigIgn /proc/self/status").split(),
+    process = spawn(traced("grep SigIgn /proc/self/status", "-o", "/dev/null").split(),
                     preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     assert process.wait() == 0
     ignored = int(process.stdout.split()[1], 16)
@@ -171,7 +171,8 @@ def test_signals_as_synfin_got_them(spawn):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR2])
 
-    process = spawn(traced("grep -E Sig(Ign|Blk) /proc/self/status").split(), preexec_fn=prepare, restore_signals=False)
+    process = spawn(traced("grep -E Sig(Ign|Blk) /proc/self/status", "-o", "/dev/null").split(), preexec_fn=prepare,
+                    restore_signals=False)
     assert process.wait() == 0
     words = process.stdout.split()
     masks = {name: int(mask, 16) for name, mask in zip(words[::2], words[1::2])}
