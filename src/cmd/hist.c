@@ -10,10 +10,14 @@ static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct
 {
 	const struct options *opts = ctx;
 	const struct out_source source = source__of(t);
+	struct term term;
 
-	return opts->json
-		       ? out__new_histjson(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out)
-		       : out__new_histtext(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out);
+	if (opts->json)
+		return out__new_histjson(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out);
+	term__probe(STDOUT_FILENO, TERM_COLOR_NEVER, &term);
+	if (!term.columns || opts->bars)
+		return out__new_histtext(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, ret_out);
+	return out__new_histlines(STDOUT_FILENO, clk, &source, opts->max_series, &opts->by, &term, ret_out);
 }
 
 static const struct session_hooks session_hooks = {

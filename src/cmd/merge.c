@@ -81,16 +81,21 @@ static int add_file(struct histsum *sum, const char *path, size_t max_input)
 	return err;
 }
 
-static int write_sum(const struct histsum *sum, bool is_json)
+static int write_sum(const struct histsum *sum, const struct options *opts)
 {
 	struct report report = {
 		.series = sum->series, .end_ns = sum->end_ns, .interval_ns = sum->end_ns - sum->begin_ns};
 	struct str text = {0};
+	struct term term;
 	int err;
 
+	term__probe(STDOUT_FILENO, TERM_COLOR_NEVER, &term);
+	report.term = &term;
 	memcpy(report.lost, sum->lost, sizeof(report.lost));
-	if (is_json)
+	if (opts->json)
 		report__write_json(&text, &report);
+	else if (term.columns && !opts->bars)
+		report__write_lines(&text, &report);
 	else
 		report__write_text(&text, &report);
 	err = str__write(&text, STDOUT_FILENO);
@@ -115,7 +120,7 @@ int cmd__merge(int argc, char **argv)
 	for (int i = 0; !err && i < opts.file_cnt; i++)
 		err = add_file(&sum, opts.files[i], opts.max_input);
 	if (!err)
-		err = write_sum(&sum, opts.json);
+		err = write_sum(&sum, &opts);
 	histsum__fini(&sum);
 	return err ? EXIT_RUNTIME : EXIT_DONE;
 }

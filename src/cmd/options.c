@@ -27,6 +27,7 @@ enum key {
 	KEY_STAGES,
 	KEY_ALIVE,
 	KEY_COLOR,
+	KEY_BARS,
 	KEY_BY,
 	KEY_MAX_SERIES,
 	KEY_LISTEN,
@@ -107,6 +108,11 @@ static const struct argp_option stats_options[] = {
 
 static const struct argp_option merge_options[] = {
 	{"max-input", KEY_MAX_INPUT, "SIZE", 0, "refuse lines longer than this (64M)", 2},
+	{0},
+};
+
+static const struct argp_option bars_options[] = {
+	{"bars", KEY_BARS, NULL, 0, "draw each histogram; on a terminal it is a line otherwise", 3},
 	{0},
 };
 
@@ -368,6 +374,17 @@ static error_t parse_json(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static error_t parse_bars(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	(void)arg;
+	if (key != KEY_BARS)
+		return ARGP_ERR_UNKNOWN;
+	o->bars = true;
+	return 0;
+}
+
 static error_t parse_stats(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -475,6 +492,7 @@ static const struct argp export_argp = {export_options, parse_export, NULL, NULL
 static const struct argp end_argp = {end_options, parse_end, NULL, NULL, NULL, NULL, NULL};
 static const struct argp json_argp = {json_options, parse_json, NULL, NULL, NULL, NULL, NULL};
 static const struct argp stats_argp = {stats_options, parse_stats, NULL, NULL, NULL, NULL, NULL};
+static const struct argp bars_argp = {bars_options, parse_bars, NULL, NULL, NULL, NULL, NULL};
 static const struct argp tier_argp = {tier_options, parse_tier, NULL, NULL, NULL, NULL, NULL};
 static const struct argp merge_argp = {merge_options, parse_merge, NULL, NULL, NULL, NULL, NULL};
 static const struct argp common_argp = {common_options, parse_common, NULL, NULL, NULL, NULL, NULL};
@@ -508,6 +526,8 @@ static int find_children(enum options_set set, struct argp_child *children)
 		children[n++].argp = &series_argp;
 	if (set & OPTIONS_HIST)
 		children[n++].argp = &hist_argp;
+	if (set & (OPTIONS_HIST | OPTIONS_MERGE))
+		children[n++].argp = &bars_argp;
 	children[n++].argp = set & OPTIONS_EXPORT ? &export_argp : &json_argp;
 	children[n++].argp = set & OPTIONS_MERGE ? &merge_argp : &tier_argp;
 	children[n++].argp = &common_argp;

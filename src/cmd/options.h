@@ -54,6 +54,7 @@ struct options {
 	bool force_tier;
 	enum tier tier;
 	enum term_color color; /* trace */
+	bool bars;	       /* hist, merge */
 	char **cmd;	       /* trace -- CMD...; NULL: none */
 };
 

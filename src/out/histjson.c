@@ -188,5 +188,5 @@ void report__write_json(struct str *s, const struct report *r)
 int out__new_histjson(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
 		      const struct by *by, struct out **ret_out)
 {
-	return interval_out__new(fd, clk, source, max_sets, by, report__write_json, ret_out);
+	return interval_out__new(fd, clk, source, max_sets, by, NULL, report__write_json, ret_out);
 }

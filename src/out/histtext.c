@@ -196,12 +196,24 @@ static void put_counters(struct str *s, const struct series *series)
 	}
 }
 
+void report__put_tail(struct str *s, const struct report *r)
+{
+	struct series_iter it = {0};
+	struct series_item item;
+
+	if (!series__next(r->series, &it, &item))
+		str__append(s, "no connection opened or closed\n");
+	if (r->census)
+		put_census(s, r->census);
+	put_lost(s, r);
+	str__append_char(s, '\n', 1);
+}
+
 void report__write_text(struct str *s, const struct report *r)
 {
 	struct series_iter it = {0};
 	struct series_item item;
 	char time[CLOCK_RFC3339_SZ];
-	bool is_empty = true;
 
 	str__appendf(s, "--- %.19sZ, ", clock__rfc3339(r->end_ns, time));
 	str__append_duration(s, r->interval_ns);
@@ -209,19 +221,13 @@ void report__write_text(struct str *s, const struct report *r)
 	while (series__next(r->series, &it, &item)) {
 		if (SERIES_IS_HIST(item.metric))
 			put_hist(s, series__by(r->series), &item);
-		is_empty = false;
 	}
-	if (is_empty)
-		str__append(s, "no connection opened or closed\n");
 	put_counters(s, r->series);
-	if (r->census)
-		put_census(s, r->census);
-	put_lost(s, r);
-	str__append_char(s, '\n', 1);
+	report__put_tail(s, r);
 }
 
 int out__new_histtext(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
 		      const struct by *by, struct out **ret_out)
 {
-	return interval_out__new(fd, clk, source, max_sets, by, report__write_text, ret_out);
+	return interval_out__new(fd, clk, source, max_sets, by, NULL, report__write_text, ret_out);
 }

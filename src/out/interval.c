@@ -12,6 +12,7 @@
 struct interval_out {
 	struct out out;
 	struct view view;
+	struct term term;	      /* columns 0: none */
 	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
 	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
 	void (*render)(struct str *s, const struct report *r);
@@ -36,7 +37,8 @@ static int end_interval(struct out *o, uint64_t mono_ns)
 			   .census = io->view.census,
 			   .end_ns = clock__real_ns(o->clk, mono_ns),
 			   .mono_ns = mono_ns,
-			   .interval_ns = mono_ns > io->begin_ns ? mono_ns - io->begin_ns : 0};
+			   .interval_ns = mono_ns > io->begin_ns ? mono_ns - io->begin_ns : 0,
+			   .term = &io->term};
 	int err = view__read_new(&io->view);
 
 	if (!err)
@@ -44,6 +46,8 @@ static int end_interval(struct out *o, uint64_t mono_ns)
 	if (err)
 		return err;
 	memcpy(r.lost, io->lost, sizeof(r.lost));
+	if (io->term.columns)
+		(void)term__update_size(o->fd, &io->term);
 	io->render(&o->text, &r);
 	memset(io->lost, 0, sizeof(io->lost));
 	io->begin_ns = mono_ns;
@@ -56,8 +60,8 @@ static void fini_interval(struct out *o)
 }
 
 int interval_out__new(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
-		      const struct by *by, void (*render)(struct str *s, const struct report *r),
-		      struct out **ret_out)
+		      const struct by *by, const struct term *term,
+		      void (*render)(struct str *s, const struct report *r), struct out **ret_out)
 {
 	static const struct out_ops ops = {.lost = collect_lost, .tick = end_interval, .fini = fini_interval};
 	struct interval_out *io = calloc(1, sizeof(*io));
@@ -68,6 +72,8 @@ int interval_out__new(int fd, const struct clock *clk, const struct out_source *
 	io->out = (struct out){.ops = &ops, .clk = clk, .fd = fd};
 	io->begin_ns = clock__mono_ns();
 	io->render = render;
+	if (term)
+		io->term = *term;
 	err = view__init(&io->view, source, max_sets, by);
 	if (err)
 		out__free(&io->out);

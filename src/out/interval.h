@@ -6,9 +6,9 @@
 #include "out/out.h"
 #include "out/report.h"
 
-/* As out__new_histtext(); `render` appends what it shows. */
+/* As out__new_histtext(); `render` appends what it shows. `term` is copied; NULL: it does not matter. */
 int interval_out__new(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
-		      const struct by *by, void (*render)(struct str *s, const struct report *r),
-		      struct out **ret_out);
+		      const struct by *by, const struct term *term,
+		      void (*render)(struct str *s, const struct report *r), struct out **ret_out);
 
 #endif

@@ -25,12 +25,14 @@ struct out;
  * table: aligned columns, one line for each record, and their header; laid out for the terminal that `term` describes (it
  * is copied), or always with the same columns where that is none.
  * jsonl: one JSON object for each record.
- * histtext, histjson: what the sums of the source grew by, at each out__tick(), since the last one; they take no records.
+ * histtext, histlines (for the terminal `term`), histjson: what the sums of the source grew by, at each out__tick(), since the last one; they take no records.
  */
 int out__new_table(int fd, const struct clock *clk, const struct term *term, struct out **ret_out);
 int out__new_jsonl(int fd, const struct clock *clk, struct out **ret_out);
 int out__new_histtext(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
 		      const struct by *by, struct out **ret_out);
+int out__new_histlines(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
+		       const struct by *by, const struct term *term, struct out **ret_out);
 int out__new_histjson(int fd, const struct clock *clk, const struct out_source *source, size_t max_sets,
 		      const struct by *by, struct out **ret_out);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trace writes to a terminal: by its width, in colour, and nothing of that to anything else."""
+"""What trace and hist write to a terminal: by its width, in colour, and nothing of that to anything else."""
 import fcntl
 import os
 import re
@@ -141,3 +141,27 @@ def test_piped(netns, trace):
                                              "OUTCOME", "TOOK", "DETAIL"]
     assert all(len(line.split()) >= 12 for line in text.splitlines()) and not CONTROL.search(text)
     assert "\x1b[31mrefused\x1b[m" in red.process.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_hist(netns, terminal, columns):
+    """A line for each histogram, with a sketch; no longer than the terminal is wide."""
+    screen = terminal(columns, "hist", "--netns", netns.path)
+    talk(netns)
+    lines = lines_of(screen.stop())
+    assert all(len(line) <= columns for line in lines), lines
+    head = next(line for line in lines if line.split()[:1] == ["COUNT"])
+    assert head.split() == ["COUNT", "P50", "P90", "P99", "P99.9", "MAX", "SHAPE"]
+    line = next(line for line in lines if line.startswith("handshake client established "))
+    assert re.fullmatch(r"handshake client established +1( +[0-9.]+[num]?s){5} +\u2588", line), line
+    assert any(line.startswith("opens: ") and "1 client refused" in line for line in lines)
+
+
+def test_hist_bars(netns, terminal, trace):
+    """The bars on a terminal when they are asked for, elsewhere always."""
+    screen = terminal(80, "hist", "--netns", netns.path, "--bars")
+    pipe = trace(netns, command="hist", json_lines=False)
+    talk(netns)
+    assert pipe.process.stop() == 0
+    for text in (screen.stop(), pipe.process.stdout):
+        assert "handshake role=client outcome=established" in text and "|####" in text, text
