@@ -11,6 +11,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/term.h"
+
+#define MEASURES_COLUMN 42
 
 static const char *variant_name(const struct tracer *t, enum hook_id id)
 {
@@ -27,16 +30,50 @@ static bool is_missing(const struct tracer *t, enum hook_id id)
 	return c->wanted && !c->variant;
 }
 
-static void write_table(struct str *s, const struct tracer *t, const char *release)
+/* Words from column `indent` on, in as many lines as the terminal asks for; one where it is none, or too narrow. */
+static void put_words(struct str *s, const char *text, size_t indent, const struct term *term)
+{
+	bool wraps = term->columns >= indent + 20;
+	size_t at = indent;
+
+	for (size_t len; *text; text += len) {
+		len = strcspn(text + 1, " ") + 1; /* of the word with the blank before it */
+		if (wraps && at > indent && at + len > term->columns) {
+			str__append_char(s, '\n', 1);
+			str__append_char(s, ' ', indent);
+			at = indent;
+			text++;
+			len--;
+		}
+		str__append_bytes(s, text, len);
+		at += len;
+	}
+	str__append_char(s, '\n', 1);
+}
+
+static void put_missing(struct str *s, const char *lost, const struct term *term)
+{
+	struct str text = {0};
+
+	str__appendf(&text, "missing, so lost: %s", lost);
+	put_words(s, str__text(&text), MEASURES_COLUMN, term);
+	s->failed |= text.failed;
+	str__fini(&text);
+}
+
+static void write_table(struct str *s, const struct tracer *t, const char *release, const struct term *term)
 {
 	str__appendf(s, "kernel %s, tier %s\n\n%-18s %-22s %s\n", release, tier__name(tracer__tier(t)),
 		     "HOOK", "BY", "MEASURES");
 	for (int id = 0; id < __HOOK_MAX; id++) {
 		const char *by = variant_name(t, id);
 
-		str__appendf(s, "%-18s %-22s %s\n", hooks[id].name, by ? by : "-", hooks[id].measures);
-		if (is_missing(t, id))
-			str__appendf(s, "%-41s missing, so lost: %s\n", "", hooks[id].lost);
+		str__appendf(s, "%-18s %-22s ", hooks[id].name, by ? by : "-");
+		put_words(s, hooks[id].measures, MEASURES_COLUMN, term);
+		if (is_missing(t, id)) {
+			str__appendf(s, "%-*s", MEASURES_COLUMN, "");
+			put_missing(s, hooks[id].lost, term);
+		}
 	}
 }
 
@@ -74,6 +111,7 @@ int cmd__check(int argc, char **argv)
 	struct tracer *t = NULL;
 	struct str s = {};
 	struct utsname uts;
+	struct term term;
 	int err, status = options__parse(OPTIONS_CHECK, NULL,
 					 "Try every hook and tell what this kernel lets us measure.", argc,
 					 argv, &opts);
@@ -86,10 +124,11 @@ int cmd__check(int argc, char **argv)
 	if (err)
 		return EXIT_UNABLE;
 	uname(&uts);
+	term__probe(STDOUT_FILENO, TERM_COLOR_NEVER, &term);
 	if (opts.json)
 		write_json(&s, t, uts.release);
 	else
-		write_table(&s, t, uts.release);
+		write_table(&s, t, uts.release, &term);
 	tracer__free(t);
 	err = str__write(&s, STDOUT_FILENO);
 	str__fini(&s);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What trace and hist write to a terminal: by its width, in colour, and nothing of that to anything else."""
+"""What trace, hist and check write to a terminal: by its width, in colour, and nothing of that to anything else."""
 import fcntl
 import os
 import re
@@ -165,3 +165,12 @@ def test_hist_bars(netns, terminal, trace):
     assert pipe.process.stop() == 0
     for text in (screen.stop(), pipe.process.stdout):
         assert "handshake role=client outcome=established" in text and "|####" in text, text
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_check(stack, columns):
+    screen = Terminal(columns, "check")
+    stack.callback(screen.close)
+    screen.child.wait(settings.PATIENCE)
+    lines = lines_of(screen.read())
+    assert len(lines) > 15 and all(len(line) <= columns for line in lines), lines
