@@ -296,6 +296,19 @@ static error_t parse_course(int key, const char *arg, struct filter *f)
 	return ARGP_ERR_UNKNOWN;
 }
 
+/* Remembers an option that was taken. */
+static void note(struct filter *f, int key, const char *arg)
+{
+	const struct argp_option *o = filter_options;
+	size_t len = strlen(f->text), room = sizeof(f->text) - len;
+
+	while (o->key != key)
+		o++;
+	if ((size_t)snprintf(f->text + len, room, "%s--%s%s%s", len ? " " : "", o->name, arg ? " " : "",
+			     arg ? arg : "") >= room)
+		memcpy(f->text + sizeof(f->text) - 4, "...", 4);
+}
+
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -308,7 +321,11 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 	err = parse_task(key, arg, f);
 	if (err == ARGP_ERR_UNKNOWN)
 		err = parse_ends(key, arg, f);
-	return err == ARGP_ERR_UNKNOWN ? parse_course(key, arg, f) : err;
+	if (err == ARGP_ERR_UNKNOWN)
+		err = parse_course(key, arg, f);
+	if (!err)
+		note(f, key, arg);
+	return err;
 }
 
 const struct argp filter_argp = {filter_options, parse_filter, NULL, NULL, NULL, NULL, NULL};

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/usage.h"
 #include "cmd/child.h"
 #include "cmd/signals.h"
+#include "cmd/source.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
@@ -292,7 +294,8 @@ static int step(struct session *s)
 
 static void tell_ready(const struct session *s)
 {
-	bool all = !s->opts->cmd && filter__is_empty(&s->opts->filter);
+	const struct filter *f = &s->opts->filter;
+	bool is_filtered = !filter__is_empty(f);
 	char missing[128] = "";
 
 	for (int id = 0; id < __HOOK_MAX; id++) {
@@ -305,9 +308,12 @@ static void tell_ready(const struct session *s)
 				 hooks[id].name);
 		}
 	}
-	log__info("ready: %s, tier %s, missing: %s",
-		  all ? "every TCP connection of this host" : "connections by filter",
-		  tier__name(tracer__tier(s->tracer)), missing[0] ? missing : "nothing");
+	log__info("ready: %s%s%s, tier %s, missing: %s",
+		  s->opts->cmd	? "connections of the command"
+		  : is_filtered ? "connections"
+				: "every TCP connection of this host",
+		  is_filtered ? " with " : "", f->text, tier__name(tracer__tier(s->tracer)),
+		  missing[0] ? missing : "nothing");
 }
 
 static void tell_run(void *ctx, const struct tracer_run *run)
@@ -328,15 +334,35 @@ static void tell_usage(const struct session *s)
 		tracer__run_times(s->tracer, tell_run, NULL);
 }
 
+/* Those that are closed and wait; 0 if they cannot be counted. */
+static uint64_t count_time_waits(const struct session *s)
+{
+	const struct out_source source = source__of(s->tracer);
+	struct census *census;
+	uint64_t cnt = 0;
+
+	if (census__new(&census))
+		return 0;
+	if (!source.read_census(source.ctx, census))
+		cnt = census__count(census, TCP_TIME_WAIT);
+	census__free(census);
+	return cnt;
+}
+
 static void tell_summary(const struct session *s)
 {
 	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
+	uint64_t waits = count_time_waits(s);
+	char waiting[48] = "";
+
+	if (waits)
+		snprintf(waiting, sizeof(waiting), ", %" PRIu64 " in time_wait", waits);
 
 	log__info("%" PRIu64 " client and %" PRIu64 " server opens begun, %" PRIu64 " established, %" PRIu64
-		  " found open, %" PRIu64 " failed, %" PRIu64 " closed, %" PRIu64 " alive; lost: %" PRIu64
+		  " found open, %" PRIu64 " failed, %" PRIu64 " closed, %" PRIu64 " alive%s; lost: %" PRIu64
 		  " dropped, %" PRIu64 " missed, %" PRIu64 " evicted, %" PRIu64 " unattributed",
 		  c[SF_CNT_CLIENT_TRIED], c[SF_CNT_SERVER_TRIED], c[SF_CNT_OPENED], c[SF_CNT_FOUND],
-		  c[SF_CNT_FAILED], c[SF_CNT_ENDED], alive(s), l[SF_LOST_DROPPED], l[SF_LOST_MISSED],
+		  c[SF_CNT_FAILED], c[SF_CNT_ENDED], alive(s), waiting, l[SF_LOST_DROPPED], l[SF_LOST_MISSED],
 		  l[SF_LOST_EVICTED], l[SF_LOST_UNATTRIBUTED]);
 	if (s->malformed)
 		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",

@@ -21,6 +21,7 @@
 #define FILTER_MAX_NETNS    64
 #define FILTER_MAX_CGROUPS  64
 #define FILTER_MAX_NETWORKS 256
+#define FILTER_TEXT_SZ	    200
 
 /* Networks that one end's address may be in. */
 struct network_set {
@@ -50,6 +51,8 @@ struct filter {
 	bool failed;	   /* of outcomes those that are neither established nor fin */
 	uint64_t min_handshake_ns;
 	uint64_t min_close_ns;
+	char text
+		[FILTER_TEXT_SZ]; /* for people: the options as they were given, "..." where that is too long */
 };
 
 /* It lets everything through. */

@@ -15,7 +15,7 @@ import settings
 from exporter import Samples, parse
 from process import Process, wait_until
 
-SUMMARY = re.compile(r"(\d+) closed, (\d+) alive; lost: (\d+) dropped, (\d+) missed, (\d+) evicted")
+SUMMARY = re.compile(r"(\d+) closed, (\d+) alive(?:, \d+ in time_wait)?; lost: (\d+) dropped, (\d+) missed, (\d+) evicted")
 LOST = ("dropped", "missed", "evicted")
 INTERVAL_S = 0.3
 

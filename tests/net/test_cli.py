@@ -421,6 +421,30 @@ def test_table(netns, trace):
     assert header.split()[0].isupper()
 
 
+def test_ready_names_the_filter(netns, trace):
+    tracer = trace(netns, args=["-c", "x*", "--failed", "--rport=1-5"])
+    tracer.stop()
+    assert f"ready: connections with --netns {netns.path} --comm x* --failed --rport 1-5, tier " in tracer.process.stderr
+    many = trace(netns, args=["--rport", ",".join(str(port) for port in range(1000, 1100))])
+    many.stop()
+    assert "1003,1004," in many.process.stderr and "..., tier " in many.process.stderr
+    command = synfin("trace", *tier_args(), "-4", "--", "true")
+    assert "ready: connections of the command with --ipv4, tier " in command.stderr, command.stderr
+
+
+@pytest.mark.parametrize("command", ["trace", "hist"])
+def test_summary_tells_of_time_wait(netns, trace, command):
+    """What is closed may be there still: as many as the kernel counts."""
+    tracer = trace(netns, command=command)
+    for _ in range(5):
+        for sock in dial(netns, netns):
+            sock.close()
+    assert wait_until(lambda: netns.counters()["alive_tw"] == 5)
+    time.sleep(0.2)
+    assert tracer.process.stop() == 0
+    assert "10 closed, 0 alive, 5 in time_wait; lost: " in tracer.process.stderr
+
+
 def test_quiet(netns, spawn):
     process = spawn([settings.SYNFIN, "trace", "--json", "-q", *tier_args(), "--netns", netns.path])
 

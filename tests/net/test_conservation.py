@@ -27,7 +27,7 @@ from wire import HOSTS, SERVERS
 LINGER0 = struct.pack("ii", 1, 0)
 ALIVE, EMBRYOS = 7, 5
 SUMMARY = re.compile(r"(\d+) client and (\d+) server opens begun, (\d+) established, (\d+) found open, (\d+) failed, "
-                     r"(\d+) closed, (\d+) alive; lost: (\d+) dropped, (\d+) missed, (\d+) evicted, (\d+) unattributed")
+                     r"(\d+) closed, (\d+) alive(?:, \d+ in time_wait)?; lost: (\d+) dropped, (\d+) missed, (\d+) evicted, (\d+) unattributed")
 
 
 def client_first(client, server):
