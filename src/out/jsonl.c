@@ -186,6 +186,7 @@ static void put_gone(struct json *j, const struct record *r)
 {
 	put_dur(j, r, REC_TIME_WAIT);
 	json__key_string(j, "end", names__outcome(r->outcome));
+	json__key_string(j, "how", names__outcome(r->outcome)); /* "end" is a keyword of jq */
 	put_at_least(j, r);
 }
 

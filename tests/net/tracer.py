@@ -25,7 +25,7 @@ OWN = {"open": {"outcome", "handshake_ns", "attempt_ns", "stages", "syn_retrans"
        "accept": {"accept_wait_ns"},
        "close": {"outcome", "closed_by", "states", "close_ns", "life_ns", "time_wait", "fin_retrans", "retrans",
                  "closer", "bytes_sent", "bytes_received"},
-       "gone": {"time_wait_ns", "end"},
+       "gone": {"time_wait_ns", "end", "how"},
        "stage": {"stage", "seq", "ack", "retrans"}}
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

@@ -119,7 +119,8 @@ static void test_jsonl(void **state)
 	ev.conn.est_ts = ev.ts - 12;
 	assert_json(&ev, "accept", "\"accept_wait_ns\":12,\"at_least\":[]}");
 	ev = make_event(SF_EV_GONE, SF_OUT_TW_REUSED, 9000);
-	assert_json(&ev, "gone", "\"time_wait_ns\":null,\"end\":\"reused\",\"at_least\":[]}");
+	assert_json(&ev, "gone",
+		    "\"time_wait_ns\":null,\"end\":\"reused\",\"how\":\"reused\",\"at_least\":[]}");
 	ev = make_event(SF_EV_STAGE, SF_OUT_NONE, 9100);
 	ev.stage = SF_ST_FIN_SENT;
 	ev.seq = 4000000000U;
@@ -183,7 +184,7 @@ static void test_without_duration(void **state)
 	static const char *const want[ARRAY_SIZE(forms)][3] = {
 		{"\"outcome\":null,\"closed_by\":null,\"rst_reason\":null,\"rst_reason_derived\":false,",
 		 "\"rst_reason\":\"tcp_abort_on_linger\",\"rst_reason_derived\":true,",
-		 "\"time_wait_ns\":null,\"end\":\"overflow\","},
+		 "\"time_wait_ns\":null,\"end\":\"overflow\",\"how\":\"overflow\","},
 		{" 443   -            -       received=0\n",
 		 " 443   reset_local  -       by=local life=2.00us sent=0 received=0 "
 		 "reason=tcp_abort_on_linger\n",
