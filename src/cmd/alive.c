@@ -9,44 +9,103 @@
 #include "base/log.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
+#include "model/roster.h"
+#include "out/grouplist.h"
 
-struct look {
-	struct out *out;
+static int add_to_roster(void *ctx, const void *data, size_t sz)
+{
+	return roster__add(ctx, data, sz);
+}
+
+static int write_record(struct out *out, struct cgroups *cgroups, const void *data)
+{
+	struct record rec;
+	int err = record__decode(data, sizeof(struct sf_event), &rec);
+
+	if (err)
+		return err;
+	rec.owner.cgroup = cgroups__path(cgroups, rec.owner.cgroup_id);
+	return out__record(out, &rec);
+}
+
+/* Each connection. */
+static int write_alive(struct options *opts, struct tracer *tracer, const struct session_hooks *hooks,
+		       const struct clock *clk, struct cgroups *cgroups)
+{
+	struct roster *roster = NULL;
+	struct out *out = NULL;
+	int err = hooks->make_out(opts, tracer, clk, &out);
+
+	if (!err)
+		err = roster__new(&roster);
+	if (!err)
+		err = tracer__walk(tracer, add_to_roster, roster);
+	if (!err)
+		roster__sort(roster);
+	for (size_t i = 0; !err && i < roster__cnt(roster); i++)
+		err = write_record(out, cgroups, roster__at(roster, i));
+	if (!err)
+		err = out__flush(out);
+	roster__free(roster);
+	out__free(out);
+	return err;
+}
+
+struct counting {
+	struct groups *groups;
 	struct cgroups *cgroups;
 };
 
-static int on_record(void *ctx, const void *data, size_t sz)
+static int add_to_groups(void *ctx, const void *data, size_t sz)
 {
-	const struct look *look = ctx;
+	const struct counting *c = ctx;
 	struct record rec;
 	int err = record__decode(data, sz, &rec);
 
 	if (err)
 		return err;
-	rec.owner.cgroup = cgroups__path(look->cgroups, rec.owner.cgroup_id);
-	return out__record(look->out, &rec);
+	rec.owner.cgroup = cgroups__path(c->cgroups, rec.owner.cgroup_id);
+	return groups__add(c->groups, &rec);
 }
 
-static int write_alive(struct options *opts, struct tracer *tracer, const struct session_hooks *hooks)
+/* With --by. */
+static int write_groups(const struct options *opts, struct tracer *tracer, const struct clock *clk,
+			struct cgroups *cgroups)
 {
-	struct look look = {0};
+	struct counting counting = {.cgroups = cgroups};
+	struct str text = {0};
+	int err = groups__new(&opts->by, &counting.groups);
+
+	if (!err)
+		err = tracer__walk(tracer, add_to_groups, &counting);
+	if (!err && opts->json)
+		grouplist__write_json(&text, counting.groups, clk, clock__mono_ns());
+	else if (!err)
+		grouplist__write_text(&text, counting.groups);
+	if (!err)
+		err = str__write(&text, opts->output_fd);
+	str__fini(&text);
+	groups__free(counting.groups);
+	return err;
+}
+
+static int look(struct options *opts, struct tracer *tracer, const struct session_hooks *hooks)
+{
+	struct cgroups *cgroups = NULL;
 	struct clock clk;
 	int err = clock__sync(&clk);
 
 	if (!err)
-		err = cgroups__new(&look.cgroups);
-	if (!err)
-		err = hooks->make_out(opts, tracer, &clk, &look.out);
-	if (!err)
-		err = tracer__walk(tracer, on_record, &look);
-	if (!err)
-		err = out__flush(look.out);
+		err = cgroups__new(&cgroups);
+	if (!err && opts->by.cnt)
+		err = write_groups(opts, tracer, &clk, cgroups);
+	else if (!err)
+		err = write_alive(opts, tracer, hooks, &clk, cgroups);
 	if (err == -EPIPE) /* `| head -1` */
 		err = 0;
 	if (err)
 		log__error("cannot write what is alive: %s", strerror(-err));
-	out__free(look.out);
-	cgroups__free(look.cgroups);
+	cgroups__free(cgroups);
 	return err;
 }
 
@@ -61,7 +120,7 @@ int alive__run(struct options *opts, const struct session_hooks *hooks)
 
 	if (err)
 		return session__exit_status(err);
-	err = write_alive(opts, tracer, hooks);
+	err = look(opts, tracer, hooks);
 	tracer__free(tracer);
 	return err ? EXIT_RUNTIME : EXIT_DONE;
 }

@@ -5,7 +5,7 @@
 
 #include "cmd/session.h"
 
-/* A record for each connection that passes the filter. Returns the exit status. */
+/* A record for each connection that passes the filter, or a line for each group of --by. Returns the exit status. */
 int alive__run(struct options *opts, const struct session_hooks *hooks);
 
 #endif

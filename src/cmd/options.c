@@ -49,6 +49,10 @@ static const struct argp_option trace_options[] = {
 	{"alive", KEY_ALIVE, NULL, 0, "only the connections that are there now: state, owner, age; then exit",
 	 2},
 	{"output", 'o', "FILE", 0, "write to this file, where CMD writes to standard output, too", 2},
+	{"by", KEY_BY, "FIELD,...", 0,
+	 "with --alive: how many in each state, for each value of: comm pid lport rport raddr cgroup netns "
+	 "role",
+	 2},
 	{"color", KEY_COLOR, "WHEN", 0,
 	 "failures in colour: auto (on a terminal, without NO_COLOR), always, never", 3},
 	{0},
@@ -195,9 +199,19 @@ static error_t set_color(enum term_color *ret_color, const char *arg)
 	return OPTIONS_TOLD;
 }
 
+static error_t check_trace(const struct options *o)
+{
+	if (o->by.cnt && !o->alive) {
+		log__error("--by groups what --alive finds: add --alive, or see synfin hist");
+		return OPTIONS_TOLD;
+	}
+	return o->alive ? refuse_course(o) : 0;
+}
+
 static error_t parse_trace(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct parse_error err;
 
 	switch (key) {
 	case KEY_STAGES:
@@ -211,10 +225,12 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_COLOR:
 		return set_color(&o->color, arg);
+	case KEY_BY:
+		return by__parse("--by", arg, &o->by, &err) ? options__refuse(&err) : 0;
 	case ARGP_KEY_END:
 		if (state->quoted && !o->cmd)
 			return refuse_nothing();
-		return o->alive ? refuse_course(o) : 0;
+		return check_trace(o);
 	case ARGP_KEY_ARG:
 		if (!state->quoted) {
 			log__error("'%s' is no option: to trace a command write -- before it: synfin trace "

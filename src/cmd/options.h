@@ -28,7 +28,7 @@ struct options {
 	bool alive;	      /* trace: what is there now, then exit */
 	const char *output;   /* trace: where records go; NULL: standard output */
 	int output_fd;	      /* the same, opened; whoever opens it closes it */
-	struct by by;	      /* hist, export */
+	struct by by;	      /* hist, export, trace --alive */
 	uint64_t max_series;  /* hist, export */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */
 	uint64_t duration_ns; /* trace, hist; 0: until a signal */

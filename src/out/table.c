@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,18 +119,23 @@ static void put_dur(struct table *t, const char *key, const struct record *r, en
 	str__append_char(&t->line.text, ' ', 1);
 }
 
-/* That the owner has closed its socket is worth a word where the connection lives on or did not end by FINs. */
-static bool is_worth_orphan(const struct record *r)
+/*
+ * Flags that go without saying: all that is alive was there before, and an owner has closed its socket of what is in TIME_WAIT
+ * or ended by FINs.
+ */
+static uint32_t silent_flags(const struct record *r)
 {
-	return r->type == SF_EV_ALIVE || (r->type == SF_EV_CLOSE && r->outcome != SF_OUT_FIN);
+	if (r->type == SF_EV_ALIVE)
+		return SF_F_LATE | (r->state == TCP_TIME_WAIT ? SF_F_ORPHAN : 0);
+	return r->type == SF_EV_CLOSE && r->outcome != SF_OUT_FIN ? 0 : SF_F_ORPHAN;
 }
 
 static void put_flags(struct table *t, const struct record *r)
 {
-	uint32_t silent = is_worth_orphan(r) ? 0 : SF_F_ORPHAN, flag;
+	uint32_t flags = r->flags & SF_FLAGS_SHOWN & ~silent_flags(r), flag;
 
 	for (flag = 1; flag & SF_FLAGS_SHOWN; flag <<= 1) {
-		if (r->flags & flag & ~silent)
+		if (flags & flag)
 			str__appendf(&t->line.text, "%s ", names__flag(flag));
 	}
 }

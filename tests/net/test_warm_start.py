@@ -2,6 +2,7 @@
 """What was there before the tracer: followed from the middle, told once, with its owner, and no duration too long."""
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 import pytest
 
 import settings
+from netns import dial
 from process import Process, wait_until
 from tracer import durations, tier_args
 
@@ -207,6 +209,59 @@ def test_alive_as_a_table(netns):
     head, line = one.stdout.splitlines()
     assert head.split()[:3] == ["TIME(UTC)", "EVENT", "ROLE"]
     assert line.split()[1:4] == ["alive", "client", str(os.getpid())] and "established" in line
+
+
+def pile(netns, count, port, pause):
+    """(pairs, their listener): so many connections whose client has sent its FIN, one after the other."""
+    listener = netns.listen(port=port)
+    pairs = []
+    for _ in range(count):
+        client = netns.connect("127.0.0.1", port)
+        pairs.append((client, listener.accept()[0]))
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(pause)
+    return pairs, listener
+
+
+def test_alive_in_order(netns):
+    """By state, in each state the oldest first."""
+    pairs, listener = pile(netns, 6, 7100, 0.05)
+    held = [dial(netns, netns) for _ in range(3)]
+    one = Process([settings.SYNFIN, "trace", "--alive", "--json", "--netns", netns.path, *tier_args()])
+    assert one.wait() == 0, one.stderr
+    records = one.json_lines()
+    order = ["established", "fin_wait2", "close_wait"]
+    assert [record["state"] for record in records] == ["established"] * 6 + ["fin_wait2"] * 6 + ["close_wait"] * 6
+    for state in order:
+        ages = [record["in_state_ns"] for record in records if record["state"] == state]
+        assert ages == sorted(ages, reverse=True), (state, ages)
+    waits = [record["rport"] for record in records if record["state"] == "close_wait"]
+    assert waits == [client.getsockname()[1] for client, _ in pairs]
+    del listener, held
+
+
+def test_alive_by(netns):
+    """Counted by state and field, the group with the oldest connection first; as text and as JSON."""
+    younger = pile(netns, 2, 7101, 0)
+    time.sleep(0.1)
+    begun = time.monotonic_ns()
+    youngest = pile(netns, 3, 7102, 0)
+    argv = [settings.SYNFIN, "trace", "--alive", "--netns", netns.path, *tier_args()]
+    one = Process([*argv, "--by", "lport,comm", "--json", "--lport", "7101,7102"])
+    text = Process([*argv, "--by", "lport,comm", "--lport", "7101,7102"])
+    assert one.wait() == 0 and text.wait() == 0, one.stderr + text.stderr
+    comm = open("/proc/self/comm", encoding="utf-8").read().strip()
+    records = one.json_lines()
+    assert [(r["type"], r["state"], r["by"], r["count"]) for r in records] == [
+        ("alive_by", "close_wait", {"lport": "7101", "comm": comm}, 2),
+        ("alive_by", "close_wait", {"lport": "7102", "comm": comm}, 3)]
+    assert records[0]["oldest_ns"] >= records[1]["oldest_ns"] and records[1]["oldest_ns"] <= records[1]["mono_ns"] - begun
+    assert all(r["at_least"] in ([], ["oldest_ns"]) for r in records)
+    head, *lines = text.stdout.splitlines()
+    assert head.split() == ["STATE", "COUNT", "OLDEST", "BY"]
+    assert [line.split()[:2] + line.split()[3:4] for line in lines] == [["close_wait", "2", "lport=7101"],
+                                                                       ["close_wait", "3", "lport=7102"]]
+    del younger, youngest
 
 
 def test_leak_is_named(netns, spawn, trace):
