@@ -11,8 +11,8 @@
 
 struct place {
 	unsigned int state;
-	int64_t age_ns; /* SF_ABSENT is below all */
-	size_t event;	/* in order of arrival */
+	uint64_t since_ns; /* in that state; UINT64_MAX: not known */
+	size_t event;	   /* in order of arrival */
 };
 
 struct roster {
@@ -58,14 +58,18 @@ int roster__add(struct roster *r, const void *data, size_t sz)
 {
 	struct record rec;
 	int err = record__decode(data, sz, &rec);
+	int64_t age_ns;
 
 	if (!err && r->cnt == r->room)
 		err = grow(r);
 	if (err)
 		return err;
 	memcpy(&r->events[r->cnt], data, sizeof(*r->events));
+	age_ns = rec.dur[REC_IN_STATE];
 	r->places[r->cnt] =
-		(struct place){.state = rec.state, .age_ns = rec.dur[REC_IN_STATE], .event = r->cnt};
+		(struct place){.state = rec.state,
+			       .since_ns = age_ns == SF_ABSENT ? UINT64_MAX : rec.ts - (uint64_t)age_ns,
+			       .event = r->cnt};
 	r->cnt++;
 	return 0;
 }
@@ -76,8 +80,8 @@ static int compare(const void *a, const void *b)
 
 	if (x->state != y->state)
 		return x->state < y->state ? -1 : 1;
-	if (x->age_ns != y->age_ns)
-		return x->age_ns > y->age_ns ? -1 : 1;
+	if (x->since_ns != y->since_ns)
+		return x->since_ns < y->since_ns ? -1 : 1;
 	return x->event < y->event ? -1 : 1;
 }
 

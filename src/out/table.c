@@ -187,11 +187,22 @@ static void put_close_detail(struct table *t, const struct record *r)
 		str__append(&t->line.text, "time_wait ");
 }
 
+/* The time in the present state is in a column of its own, and in ESTABLISHED that is the life, too. */
 static void put_alive_detail(struct table *t, const struct record *r)
 {
-	put_dur(t, "life", r, REC_LIFE);
+	static const enum record_dur present[] = {
+		[TCP_FIN_WAIT1] = REC_FIN_WAIT1, [TCP_FIN_WAIT2] = REC_FIN_WAIT2,
+		[TCP_CLOSING] = REC_CLOSING,	 [TCP_CLOSE_WAIT] = REC_CLOSE_WAIT,
+		[TCP_LAST_ACK] = REC_LAST_ACK,
+	};
+	struct record past = *r;
+
+	if (r->state < sizeof(present) / sizeof(present[0]) && present[r->state])
+		past.dur[present[r->state]] = SF_ABSENT;
+	if (r->state != TCP_ESTABLISHED)
+		put_dur(t, "life", r, REC_LIFE);
 	put_dur(t, "handshake", r, REC_HANDSHAKE);
-	put_states(t, r);
+	put_states(t, &past);
 	put_positive(t, "syn_retrans", r->syn_retrans);
 	put_positive(t, "synack_retrans", r->synack_retrans);
 }

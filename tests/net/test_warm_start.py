@@ -233,8 +233,8 @@ def test_alive_in_order(netns):
     order = ["established", "fin_wait2", "close_wait"]
     assert [record["state"] for record in records] == ["established"] * 6 + ["fin_wait2"] * 6 + ["close_wait"] * 6
     for state in order:
-        ages = [record["in_state_ns"] for record in records if record["state"] == state]
-        assert ages == sorted(ages, reverse=True), (state, ages)
+        since = [record["mono_ns"] - record["in_state_ns"] for record in records if record["state"] == state]
+        assert since == sorted(since), (state, since)
     waits = [record["rport"] for record in records if record["state"] == "close_wait"]
     assert waits == [client.getsockname()[1] for client, _ in pairs]
     del listener, held

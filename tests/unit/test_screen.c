@@ -2,6 +2,7 @@
 /* The text of trace on a terminal: which columns at which width, when the header comes back, colours, names. */
 #include "events.h"
 
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -253,13 +254,33 @@ static void test_orphan(void **state)
 	assert_non_null(strstr(close_sink(&k), " orphan\n"));
 }
 
+/* Of what is alive nothing is told twice, and not what holds for all of it. */
+static void test_alive(void **state)
+{
+	struct sf_event ev = make_event(SF_EV_ALIVE, SF_OUT_NONE, 5000);
+	struct sink k;
+
+	(void)state;
+	ev.conn.flags = SF_F_LATE;
+	ev.conn.state = TCP_ESTABLISHED;
+	ev.conn.est_ts = 1000;
+	open_sink(&k, 0, 0, false);
+	put(&k, &ev);
+	assert_non_null(strstr(close_sink(&k), " established  >4.00us -\n"));
+	ev.conn.state = TCP_CLOSE_WAIT;
+	ev.conn.closing.fin_rcvd_ts = 2000;
+	open_sink(&k, 0, 0, false);
+	put(&k, &ev);
+	assert_non_null(strstr(close_sink(&k), " close_wait   3.00us  life=>4.00us\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_widths), cmocka_unit_test(test_fits),
 		cmocka_unit_test(test_header), cmocka_unit_test(test_narrows_again),
 		cmocka_unit_test(test_color),  cmocka_unit_test(test_names),
-		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_orphan), cmocka_unit_test(test_alive),
 	};
 
 	return cmocka_run_group_tests_name("screen", tests, NULL, NULL);
