@@ -9,6 +9,7 @@
 
 static void put_line(struct str *s, const struct groups *groups, const struct group *g)
 {
+	const char *state = names__state(g->state);
 	struct str oldest = {0}, key = {0};
 
 	if (g->oldest_ns == SF_ABSENT) {
@@ -18,7 +19,7 @@ static void put_line(struct str *s, const struct groups *groups, const struct gr
 		str__append_duration(&oldest, (uint64_t)g->oldest_ns);
 	}
 	out__append_key(&key, groups__by(groups), groups__key(groups, g));
-	str__appendf(s, "%-12s %7" PRIu64 " %8s ", names__state(g->state), g->count, str__text(&oldest));
+	str__appendf(s, "%-12s %7" PRIu64 " %8s ", state ? state : "-", g->count, str__text(&oldest));
 	str__append_safe(s, str__text(&key), key.len, false);
 	str__append_char(s, '\n', 1);
 	s->failed |= oldest.failed || key.failed;

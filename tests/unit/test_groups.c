@@ -7,6 +7,7 @@
 
 #include "model/groups.h"
 #include "model/roster.h"
+#include "out/grouplist.h"
 
 static void add(struct groups *g, unsigned int state, uint16_t lport, const char *comm, int64_t age)
 {
@@ -64,6 +65,34 @@ static void test_groups(void **state)
 	groups__free(NULL);
 }
 
+/* A state that has no name is unknown, in both forms. */
+static void test_list(void **state)
+{
+	const struct by by = {.fields = {BY_COMM}, .cnt = 1};
+	const struct clock clk = {.offset_ns = 0};
+	struct str text = {0};
+	struct groups *g;
+
+	(void)state;
+	assert_int_equal(groups__new(&by, &g), 0);
+	add(g, 0, 80, "nginx", SF_ABSENT);
+	add(g, TCP_CLOSE_WAIT, 80, "a\xe2\x80\xae", 700);
+	grouplist__write_text(&text, g);
+	assert_string_equal(str__text(&text),
+			    "STATE          COUNT   OLDEST BY\n"
+			    "-                  1        - comm=nginx\n"
+			    "close_wait         1   >700ns comm=a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\n");
+	str__reset(&text);
+	grouplist__write_json(&text, g, &clk, 7);
+	assert_int_equal(count_json_lines(str__text(&text)), 2);
+	assert_non_null(strstr(str__text(&text), "\"state\":null,\"by\":{\"comm\":\"nginx\"},\"count\":1,"
+						 "\"oldest_ns\":null,\"at_least\":[]}\n"));
+	assert_non_null(
+		strstr(str__text(&text), "\"count\":1,\"oldest_ns\":700,\"at_least\":[\"oldest_ns\"]}\n"));
+	str__fini(&text);
+	groups__free(g);
+}
+
 /* Ages are from ESTABLISHED on, which each has. */
 static void test_roster(void **state)
 {
@@ -96,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_roster),
 	};
 
