@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the suites named (unit, net, exact, vm, budget) and ends with the one line that sums them up.
 
-The unit tests run twice, plain and with ASan and UBSan; the connection tests and the exact ones on the running kernel; vm
-on the kernels of tests/vm; budget counts instructions on one of them. Exit status 1 when anything failed or nothing ran.
+The unit tests run twice, plain and with ASan and UBSan; the connection tests and the exact ones on the running kernel;
+vm on the kernels of tests/vm; budget counts instructions on one of them. Exit status 1 when anything failed or nothing ran.
 """
 import argparse
 import os

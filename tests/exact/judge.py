@@ -15,7 +15,8 @@ def compare_opens(truth, told, roles):
     want, have = expected_opens(truth, roles), Counter(told.opens)
     if truth.fastopen:  # one that ends before the final ACK was not established, and only synfin can know that
         servers = sum(n for (role, _), n in have.items() if role == "server")
-        have = Counter({key: n for key, n in have.items() if key[0] != "server"}) + Counter({("server", "any"): servers})
+        have = Counter({key: n for key, n in have.items() if key[0] != "server"})
+        have["server", "any"] = servers
     complaints = [f"{have[key] - want[key]} too many opens: {' '.join(map(str, key))}" for key in have - want]
     return complaints, (want - have).total()
 
@@ -34,9 +35,9 @@ def compare(truth, told, roles=("client", "server"), hidden=0):
     too_many, few_closes = compare_closes(truth, told, roles)
     complaints += too_many + told.faults
     lost = told.lost.total()
-    for few, what in ((few_opens, "opens"), (few_closes, "closed")):
+    for few, what in ((few_opens, "opens too few"), (few_closes, "closed too few"), (told.orphans, "without an open")):
         if few > min(lost, hidden):
-            complaints.append(f"{few} {what} too few, of which {min(lost, few)} are counted as lost")
+            complaints.append(f"{few} {what}, of which {min(lost, few)} are counted as lost")
     if lost and not hidden:
         complaints.append(f"{lost} lost, though the kernel has hidden nothing: {dict(+told.lost)}")
     if told.alive.total() != truth.alive.total():

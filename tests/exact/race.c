@@ -73,7 +73,7 @@ static struct {
 } cfg = {.port = 900, .listeners = 1, .sources = 200, .seconds = 60};
 
 static int listeners[THREADS_MAX];
-static atomic_ullong connected, accepted, reset_early, no_port, failed;
+static atomic_ullong connected, accepted, reset_early, refused, no_port, failed;
 static atomic_bool stopping;
 static uint64_t deadline_ns;
 
@@ -279,6 +279,8 @@ static void count_failure(void)
 {
 	if (errno == ECONNRESET || errno == EPIPE) /* it was established, and has ended before we were told */
 		atomic_fetch_add(&reset_early, 1);
+	else if (errno == ECONNREFUSED && cfg.fastopen) /* the server has reset before its SYN-ACK came */
+		atomic_fetch_add(&refused, 1);
 	else if (errno == EADDRNOTAVAIL)
 		atomic_fetch_add(&no_port, 1);
 	else
@@ -388,8 +390,9 @@ static void print_counts(const struct snmp *begin, uint64_t begin_ns)
 	struct snmp end;
 
 	read_snmp(&end);
-	printf("{\"connected\":%llu,\"reset_early\":%llu,\"no_port\":%llu,\"failed\":%llu,\"accepted\":%llu",
-	       connected, reset_early, no_port, failed, accepted);
+	printf("{\"connected\":%llu,\"reset_early\":%llu,\"refused\":%llu,\"no_port\":%llu,\"failed\":%llu,"
+	       "\"accepted\":%llu",
+	       connected, reset_early, refused, no_port, failed, accepted);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		printf(",\"%s\":%lld", names[i],
 		       (long long)(snmp_value(&end, names[i]) - snmp_value(begin, names[i])));

@@ -58,7 +58,9 @@ class Field:
         return Counter({state: n for state, n in states.items() if state not in (TIME_WAIT, CLOSE, LISTEN)})
 
     def prepare(self, words, ports=PORTS):
-        """A process that becomes the load at a line on stdin. `words` as for a shell, `ports`: first and last of the clients'."""
+        """
+        A process that becomes the load at a line on stdin. `words` as for a shell, `ports`: first and last of the clients'.
+        """
         self.netns.sysctl("ipv4/ip_local_port_range", ports)
         argv = ["nsenter", f"--net={self.netns.path}", "--", "sh", "-c", 'read -r line && exec "$@"', "sh", PROGRAM]
         return subprocess.Popen(argv + shlex.split(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -83,12 +85,13 @@ class Field:
 
 def check_load(counts):
     """Loopback loses nothing, so what a client has opened the server has accepted."""
-    opened = counts["connected"] + counts["reset_early"]
+    opened = counts["connected"] + counts["reset_early"] + counts["refused"]
     if counts["failed"] or not opened == counts["ActiveOpens"] == counts["PassiveOpens"] == counts["accepted"]:
         raise LoadFailed(f"the load failed in part: {counts}")
 
 
 def read_truth(counts, fastopen, alive):
-    opens = Counter({("client", "established"): counts["ActiveOpens"], ("client", "no_port"): counts["no_port"],
+    opens = Counter({("client", "established"): counts["connected"] + counts["reset_early"],
+                     ("client", "refused"): counts["refused"], ("client", "no_port"): counts["no_port"],
                      ("server", "any" if fastopen else "established"): counts["PassiveOpens"]})
     return Truth(+opens, counts["accepted"], counts["EstabResets"], fastopen, alive)

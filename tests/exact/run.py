@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-One load beside one command of synfin, by hand: prints what there was (TRUTH) and what synfin tells (TOLD). Exit status 1 when
-they disagree, 2 when the load itself failed. In a guest:
+One load beside one command of synfin, by hand: prints what there was (TRUTH) and what synfin tells (TOLD). Exit status
+1 when they disagree, 2 when the load itself failed. In a guest:
 
     make static build/tests/race && tests/vm/run 6.12 -- tests/exact/run.py --synfin build/static/synfin \\
         --cmd "hist --tier=full" --load "csrRbn 2 2 2500 200000"
@@ -39,7 +39,7 @@ def run_once(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--synfin", default=settings.SYNFIN, help="the program (%(default)s)")
-    parser.add_argument("--cmd", default="hist", help="its command and options, without --json and --netns (%(default)s)")
+    parser.add_argument("--cmd", default="hist", help="its command, without --json and --netns (%(default)s)")
     parser.add_argument("--load", default="csrRbn 2 2 2500 200000", help="words and options of race (%(default)s)")
     parser.add_argument("--roles", default="client,server", help="whose connections the filters want (%(default)s)")
     parser.add_argument("--ports", default=PORTS, help="first and last of the clients' ports (%(default)s)")

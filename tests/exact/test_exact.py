@@ -50,8 +50,8 @@ LOADS = {
 
 def commands_on(tier):
     """
-    What watches all loads. In a guest it takes longer to start synfin than to make a thousand connections, and by a clock that
-    jumps whenever the guest is idle a program that wakes up every interval does nothing else.
+    What watches all loads. In a guest it takes longer to start synfin than to make a thousand connections, and by a
+    clock that jumps whenever the guest is idle a program that wakes up every interval does nothing else.
     """
     if not settings.VM:
         return ["hist", "trace", "export"]
@@ -68,7 +68,7 @@ class Filter:
 
 LATE_USER = load("csrRbn", options="--delay 1000 --uid 65534")
 FILTERS = {
-    "uid": Filter("hist --by=comm --uid=65534"),  # not the listener's, but the accepter's, also of what was reset before
+    "uid": Filter("hist --by=comm --uid=65534"),  # the accepter's alone, also of what was reset before
     "uid-trace": Filter("trace --uid=65534"),
     "listener-uid": Filter("trace --uid=0", ("server",)),
     "client-comm": Filter("trace --comm=race-client", ("client",)),
@@ -102,8 +102,8 @@ def fdinfo_of(pid):
 def check_tail_calls(pid):
     """
     A program that is reached by tail call is not covered by the kernel's recursion guard: a softirq can run it inside
-    itself, and where the JIT gives it a stack per CPU (6.13 on x86) the inner run overwrites what the outer has there. Asked
-    of the kernel is what is loaded: a program can be reached by tail call only through a prog array.
+    itself, and where the JIT gives it a stack per CPU (6.13 on x86) the inner run overwrites what the outer has there.
+    Asked of the kernel is what is loaded: a program can be reached by tail call only through a prog array.
     """
     infos = list(fdinfo_of(pid))
     assert any("prog_id" in info for info in infos), "synfin holds no programs"
@@ -171,7 +171,7 @@ def test_filter(tier, field, witness, name):
 
 
 def check_names(told, truth, roles):
-    """A client belongs to the thread that connects, a server to the one that accepts, until then to the one that listens."""
+    """A client belongs to the thread that connects, a server to the one that accepts, before to the one that listens."""
     clients = sum(n for (role, _), n in truth.opens.items() if role == "client") if "client" in roles else 0
     assert told.by["comm=race-client"] == clients
     assert set(told.by) <= {"comm=race-client", "comm=race-server", "comm=race"}

@@ -36,12 +36,14 @@ class Told:
     alive: Counter = field(default_factory=Counter)  # state -> connections, those in TIME_WAIT left out
     lost: Counter = field(default_factory=Counter)
     by: Counter = field(default_factory=Counter)  # with --by: key -> opens
+    orphans: int = 0  # records of connections without an `open`
     faults: list = field(default_factory=list)  # what the records say against each other
 
     def since(self, before):
         return Told(minus(self.opens, before.opens), self.closed - before.closed, self.accepted - before.accepted,
                     self.estab_resets - before.estab_resets, minus(self.alive, before.alive),
-                    minus(self.lost, before.lost), minus(self.by, before.by), self.faults[len(before.faults):])
+                    minus(self.lost, before.lost), minus(self.by, before.by), self.orphans - before.orphans,
+                    self.faults[len(before.faults):])
 
     def __str__(self):
         opens = ", ".join(f"{n} {role} {outcome}" for (role, outcome), n in sorted(self.opens.items()))
@@ -225,15 +227,15 @@ class TraceWatch(Watch):
 
     def _find_faults(self, record, kind):
         """
-        Each connection has one open, at most one accept, close and gone, all of the same ends. Only a TIME_WAIT can be older
-        than synfin: the last load's.
+        Each connection has one open, at most one accept, close and gone, all of the same ends. Only a TIME_WAIT can be
+        older than synfin: the last load's.
         """
         conn, ends = record["id"], tuple(record[name] for name in ("laddr", "lport", "raddr", "rport"))
         self.kinds[conn, kind] += 1
         if self.kinds[conn, kind] > 1:
             yield f"{conn}: {self.kinds[conn, kind]} records {kind}"
         if not self.kinds[conn, "open"] and not (kind == "gone" and "late" in record["flags"]):
-            yield f"{conn}: {kind} without open"
+            self.sum.orphans += 1
         if self.ends.setdefault(conn, ends) != ends:
             yield f"{conn}: {kind} of {ends}, but before of {self.ends[conn]}"
 

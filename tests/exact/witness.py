@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-How many changes of state the kernel has hidden from BPF: ftrace counts them, and so does a BPF program that does nothing
-else (witness.bpf.c). On some hosts no program is run while a softirq is served in the context of the host's own agent
+How many changes of state the kernel has hidden from BPF: ftrace counts them, and so does a BPF program that does
+nothing else (witness.bpf.c). On some hosts no program is run while a softirq is served in the context of the host's own agent
 (docs/INTERNALS.md); what synfin cannot have seen there nobody can ask of it, but nothing more.
 """
 import json
