@@ -39,10 +39,16 @@ def check_programs():
             pytest.exit(f"{path} is missing: run make first", returncode=2)
 
 
+@functools.cache
+def commands_of(module):
+    """pytest keeps a fixture for the next test only if its parameter is the very same object."""
+    return [f"{command} --tier={tier}" for tier in tiers() for command in module.commands_on(tier)]
+
+
 def pytest_generate_tests(metafunc):
     """Once for each tier, and for each command that watches all loads."""
     if "watched" in metafunc.fixturenames:
-        commands = [f"{command} --tier={tier}" for tier in tiers() for command in metafunc.module.commands_on(tier)]
+        commands = commands_of(metafunc.module)
         ids = [command.replace(" --tier=", "-") for command in commands]
         metafunc.parametrize("watched", commands, ids=ids, indirect=True, scope="module")
     elif "tier" in metafunc.fixturenames:
