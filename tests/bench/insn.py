@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,17 +45,18 @@ def cells_of(args, tier):
     return [("bare", None), *((mode, tier if mode in MODES else None) for mode in modes)]
 
 
-def run_guest(kernel, tier, args):
+def run_guest(kernel, tier, args, scratch):
     """The cells of one kernel and tier as insn_guest.py leaves them."""
     spec = {"count": args.count, "repeat": args.repeat, "loads": args.loads, "cells": cells_of(args, tier)}
     command = ["/usr/bin/python3", ROOT / "tests/bench/insn_guest.py", json.dumps(spec)]
     env = {"SYNFIN": args.synfin, "LOAD": args.load, "TMPDIR": "/dev/shm"}
-    results = args.results / f"insn-{kernel}-{tier}"
+    results = scratch / f"{kernel}-{tier}"
     began = time.monotonic()
     status = guest.boot(kernels.KERNELS[kernel], command, results, stdout=sys.stderr, stderr=sys.stderr, env=env,
                         timeout=args.timeout, icount=True)
     if status:
-        sys.exit(f"insn: {kernel} {tier}: the guest ended with status {status}: see {os.path.relpath(results)}")
+        print((results / "qemu.log").read_text(), *guest.read_console(results)[-20:], sep="\n", file=sys.stderr)
+        sys.exit(f"insn: {kernel} {tier}: the guest ended with status {status}")
     print(f"insn: {kernel} {tier}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return json.loads((results / "insn.json").read_text(encoding="utf-8"))
 
@@ -62,15 +64,15 @@ def run_guest(kernel, tier, args):
 def measure(args):
     """{kernel: figures}"""
     kernels.fetch_missing(args.kernels)
-    args.results.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)  # guests start where we are
-    pool = ThreadPoolExecutor(args.jobs)
-    try:
-        guests = {kernel: [pool.submit(run_guest, kernel, tier, args) for tier in args.tiers]
-                  for kernel in args.kernels}
-        return {kernel: figures([future.result() for future in futures]) for kernel, futures in guests.items()}
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with tempfile.TemporaryDirectory(prefix="synfin-insn-") as scratch:
+        pool = ThreadPoolExecutor(args.jobs)
+        try:
+            guests = {kernel: [pool.submit(run_guest, kernel, tier, args, Path(scratch)) for tier in args.tiers]
+                      for kernel in args.kernels}
+            return {kernel: figures([future.result() for future in futures]) for kernel, futures in guests.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 # --- what the guests found -------------------------------------------------------------------------------------------
@@ -237,7 +239,8 @@ def parse_args():
     missing = [mode for mode in args.modes if mode in PEERS and not observer.installed([mode])]
     if missing:
         parser.error(f"{', '.join(missing)} is not installed: run make deps-bench, or leave it out of --modes")
-    args.results = args.json.absolute().parent / "vm"
+    args.json = args.json.absolute()
+    args.json.parent.mkdir(parents=True, exist_ok=True)
     return args
 
 
