@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 #include "base/usage.h"
 #include "cmd/child.h"
 #include "cmd/signals.h"
-#include "cmd/source.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
 #include "model/names.h"
@@ -28,8 +26,9 @@
 #define SECOND_NS 1000000000ULL
 #define LINGER_NS SECOND_NS /* for connections of the command that are not over when it is */
 
-#define LAST_DRAINS 40		 /* as many as a full ring buffer takes */
-#define PATIENCE_NS 500000000ULL /* with a reader that has stalled, once we are to end */
+#define SWEEP_NS    (30 * SECOND_NS) /* a connection that ended unseen shows after two */
+#define LAST_DRAINS 40		     /* as many as a full ring buffer takes */
+#define PATIENCE_NS 500000000ULL     /* with a reader that has stalled, once we are to end */
 #define REPEAT_NS   200000000ULL /* a signal that comes sooner is the same again: timeout(1) sends each twice */
 
 struct session {
@@ -47,6 +46,7 @@ struct session {
 	uint64_t malformed;
 	uint64_t backwards;
 	uint64_t next_second;
+	uint64_t next_sweep;
 	uint64_t next_tick; /* UINT64_MAX: none */
 	bool has_more;	    /* records may wait that were not drained */
 	uint64_t deadline;  /* UINT64_MAX: none */
@@ -162,6 +162,10 @@ static int do_periodic(struct session *s, uint64_t now)
 		call(s, s->hooks->second);
 		child__follow_terminal(&s->child);
 	}
+	if (!err && now >= s->next_sweep) {
+		s->next_sweep = now + SWEEP_NS;
+		err = tracer__sweep(s->tracer);
+	}
 	if (!err && !s->is_over && now >= s->next_tick) {
 		s->next_tick += s->opts->interval_ns;
 		err = tick(s, now);
@@ -170,12 +174,15 @@ static int do_periodic(struct session *s, uint64_t now)
 	return err;
 }
 
-static uint64_t alive(const struct session *s)
+/* What the tables hold, not what the counters leave: those may have missed something. All zero if they cannot be read. */
+static struct tracer_alive count_alive(const struct session *s)
 {
-	uint64_t opened = s->stats.counts[SF_CNT_OPENED] + s->stats.counts[SF_CNT_FOUND];
-	uint64_t ended = s->stats.counts[SF_CNT_ENDED];
+	struct tracer_alive alive = {};
+	int err = tracer__count_alive(s->tracer, &alive);
 
-	return opened > ended ? opened - ended : 0;
+	if (err)
+		log__warn("cannot count what is alive: %s", strerror(-err));
+	return alive;
 }
 
 static void on_end_signal(struct session *s)
@@ -251,7 +258,7 @@ static int check_command_done(struct session *s, uint64_t now)
 	if (!s->opts->cmd || s->child.pid)
 		return 0;
 	err = update_stats(s, now);
-	if (s->is_over || !alive(s))
+	if (s->is_over || !count_alive(s).conns)
 		s->stop = true;
 	return err;
 }
@@ -334,36 +341,21 @@ static void tell_usage(const struct session *s)
 		tracer__run_times(s->tracer, tell_run, NULL);
 }
 
-/* Those that are closed and wait; 0 if they cannot be counted. */
-static uint64_t count_time_waits(const struct session *s)
-{
-	const struct out_source source = source__of(s->tracer);
-	struct census *census;
-	uint64_t cnt = 0;
-
-	if (census__new(&census))
-		return 0;
-	if (!source.read_census(source.ctx, census))
-		cnt = census__count(census, TCP_TIME_WAIT);
-	census__free(census);
-	return cnt;
-}
-
 static void tell_summary(const struct session *s)
 {
 	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
-	uint64_t waits = count_time_waits(s);
+	struct tracer_alive alive = count_alive(s);
 	char waiting[48] = "";
 
-	if (waits)
-		snprintf(waiting, sizeof(waiting), ", %" PRIu64 " in time_wait", waits);
+	if (alive.time_waits)
+		snprintf(waiting, sizeof(waiting), ", %" PRIu64 " in time_wait", alive.time_waits);
 
 	log__info("%" PRIu64 " client and %" PRIu64 " server opens begun, %" PRIu64 " established, %" PRIu64
 		  " found open, %" PRIu64 " failed, %" PRIu64 " closed, %" PRIu64 " alive%s; lost: %" PRIu64
 		  " dropped, %" PRIu64 " missed, %" PRIu64 " evicted, %" PRIu64 " unattributed",
 		  c[SF_CNT_CLIENT_TRIED], c[SF_CNT_SERVER_TRIED], c[SF_CNT_OPENED], c[SF_CNT_FOUND],
-		  c[SF_CNT_FAILED], c[SF_CNT_ENDED], alive(s), waiting, l[SF_LOST_DROPPED], l[SF_LOST_MISSED],
-		  l[SF_LOST_EVICTED], l[SF_LOST_UNATTRIBUTED]);
+		  c[SF_CNT_FAILED], c[SF_CNT_ENDED], alive.conns, waiting, l[SF_LOST_DROPPED],
+		  l[SF_LOST_MISSED], l[SF_LOST_EVICTED], l[SF_LOST_UNATTRIBUTED]);
 	if (s->malformed)
 		log__warn("%" PRIu64 " malformed records from the kernel side: please report this",
 			  s->malformed);
@@ -490,6 +482,7 @@ static void loop(struct session *s)
 	int err;
 
 	s->next_second = now + SECOND_NS;
+	s->next_sweep = now + SWEEP_NS;
 	s->next_tick = s->opts->interval_ns ? now + s->opts->interval_ns : UINT64_MAX;
 	s->deadline = UINT64_MAX;
 	s->end = s->opts->duration_ns ? now + s->opts->duration_ns : UINT64_MAX;
