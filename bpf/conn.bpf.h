@@ -136,6 +136,25 @@ static __always_inline bool is_first_to_miss(const struct sf_conn *c)
 	return !bpf_map_delete_elem(&suspects, &id) || bpf_map_delete_elem(&ghosts, &id);
 }
 
+/* Its end was not seen: counted, and told with what is known, unless the sweep has. By the owner of the object, which is another by now. */
+static __always_inline void end_missed(const void *object, struct sf_conn *c)
+{
+	if (!is_first_to_miss(c))
+		return;
+	lose(SF_LOST_MISSED);
+	if (c->flags & SF_F_PENDING || !(c->flags & SF_F_OPENED))
+		return;
+	c->flags |= SF_F_GAP;
+	if (c->flags & SF_F_TIME_WAIT) {
+		count(SF_CNT_TW_GONE);
+		return;
+	}
+	if (!(c->flags & SF_F_CLOSING))
+		__builtin_memset(&c->closing, 0, sizeof(c->closing));
+	c->flags |= SF_F_CLOSING;
+	write_close(object, c, SF_OUT_NONE, bpf_ktime_get_ns());
+}
+
 /* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
 __noinline int evict(__u64 address) /* not static: as tell() */
 {
@@ -146,8 +165,8 @@ __noinline int evict(__u64 address) /* not static: as tell() */
 		return 0;
 	if (c->flags & SF_F_ENDED)
 		write_close(object, c, SF_OUT_ABORTED, bpf_ktime_get_ns());
-	else if (!is_tentative(c) && !(c->flags & SF_F_END_TOLD) && is_first_to_miss(c))
-		lose(SF_LOST_MISSED);
+	else if (!is_tentative(c) && !(c->flags & SF_F_END_TOLD))
+		end_missed(object, c);
 	conn_forget(object, c);
 	return 0;
 }

@@ -94,9 +94,11 @@ static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
 __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
-	const struct sf_conn *c = minisock_find(tw);
+	struct sf_conn *c = minisock_find(tw);
 
-	if (!c || is_first_to_miss(c))
+	if (c)
+		end_missed(tw, c);
+	else
 		lose(SF_LOST_MISSED);
 	minisock_forget(tw);
 	wait_remove(tw);

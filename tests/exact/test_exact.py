@@ -22,6 +22,7 @@ COUNT = 200 if settings.VM else 1500  # connections of each of two clients
 SWEEP_S = 61  # until synfin has held its table against the kernel's, natively
 FEW_PORTS = "1024 1223"
 PROG_ARRAY = "3"  # BPF_MAP_TYPE_PROG_ARRAY
+ONE_GUARD = ("2", "5")  # BPF_PROG_TYPE_KPROBE, _TRACEPOINT: while one runs on a CPU, or user space reads a map, none is run there
 BOTH = ("client", "server")
 
 
@@ -82,15 +83,33 @@ if settings.VM:
     FILTERS = {"uid": FILTERS["uid"]} if os.cpu_count() > 1 else {}
 
 
+def skipped_runs(pid):
+    """Of programs that share one guard of the CPU: how often the kernel says that it skipped one."""
+    return sum(int(info["recursion_misses"]) for info in fdinfo_of(pid)
+               if info.get("prog_type") in ONE_GUARD and "recursion_misses" in info)
+
+
+@dataclass
+class Start:
+    """What a synfin had told before a load, and the kernel of it."""
+    told: object
+    skipped: int
+
+
+def start_of(watched):
+    return Start(watched.told(), skipped_runs(watched.process.pid))
+
+
 def judge(watched, before, truth, roles, witness):
     """What is hidden leaves ghosts, which the sweep finds."""
-    told = watched.told().since(before)
-    complaints = compare(truth, told, roles, witness.hidden)
-    if complaints and witness.hidden:
+    hidden = witness.hidden + skipped_runs(watched.process.pid) - before.skipped
+    told = watched.told().since(before.told)
+    complaints = compare(truth, told, roles, hidden)
+    if complaints and hidden:
         time.sleep(SWEEP_S)
-        told = watched.told().since(before)
-        complaints = compare(truth, told, roles, witness.hidden)
-    assert not complaints, f"there was: {truth}\ntold: {told}\nhidden by the kernel: {witness.hidden} {witness.details}"
+        told = watched.told().since(before.told)
+        complaints = compare(truth, told, roles, hidden)
+    assert not complaints, f"there was: {truth}\ntold: {told}\nhidden by the kernel: {hidden} {witness.details}"
 
 
 def fdinfo_of(pid):
@@ -117,7 +136,7 @@ def test_no_tail_calls(watched):
 
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
 def test_load(watched, field, witness, load):
-    before = watched.told()
+    before = start_of(watched)
     with witness:
         truth = field.run(f"{load.words} --port {witness.port}", load.ports)
     judge(watched, before, truth, BOTH, witness)
@@ -161,7 +180,7 @@ def test_filter(tier, field, witness, name):
         command = chosen.command.format(pid=prepared.pid, parent=os.getpid(), cgroup=cgroup)
         one = watch(f"{command} --tier={tier}", field.netns)
         stack.callback(one.kill)
-        before = one.told()
+        before = start_of(one)
         with witness:
             truth = field.finish(prepared)
         judge(one, before, truth, chosen.roles, witness)
