@@ -107,8 +107,6 @@ static __noinline int on_failed(struct sock *sk, __u64 now)
  */
 static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, __u64 now)
 {
-	if (has_accept && awaits_accept(c) && !(c->flags & SF_F_MPTCP))
-		lose(SF_LOST_MISSED); /* somebody has it, so accept() returned it */
 	if (!c->closing.closer_pid)
 		close_by_current(c);
 	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE && !awaits_accept(c))
@@ -127,6 +125,8 @@ static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u6
 
 	if (!begin_closing(sk, c))
 		return;
+	if (has_accept && awaits_accept(c) && !(c->flags & SF_F_MPTCP))
+		lose(SF_LOST_MISSED); /* somebody closes it, so accept() returned it */
 	c->closing.fin_sent_ts = now;
 	if (!c->closing.fin_rcvd_ts)
 		c->flags |= SF_F_FIN_SENT_1ST;

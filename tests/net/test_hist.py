@@ -22,7 +22,7 @@ def stop(tracer):
     intervals = tracer.process.json_lines()
     for interval in intervals:
         assert interval["v"] == 1 and interval["type"] == "hist"
-        assert set(interval["lost"].values()) == {0}
+        assert set(interval["lost"].values()) == {0}, interval["lost"]
         for hist in interval["histograms"]:
             assert sum(count for _, count in hist["buckets"]) == hist["count"] > 0
             assert hist["min_ns"] <= hist["p50_ns"] <= hist["p90_ns"] <= hist["p99_ns"] <= hist["p999_ns"]
