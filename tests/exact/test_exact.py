@@ -113,9 +113,10 @@ def judge(watched, before, truth, roles, witness):
 
 
 def fdinfo_of(pid):
-    """What the kernel says of each open file of a process."""
+    """What the kernel says of each open file of a process; some may be closed meanwhile."""
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():
-        yield dict(re.findall(r"^(\w+):\s*(.*)$", path.read_text(), re.M))
+        with contextlib.suppress(FileNotFoundError):
+            yield dict(re.findall(r"^(\w+):\s*(.*)$", path.read_text(), re.M))
 
 
 def check_tail_calls(pid):
