@@ -86,6 +86,6 @@ def test_make_in_a_hostile_directory(tmp_path):
 def test_guest_of_a_hostile_directory():
     """A comma in its name ends no value of QEMU's: it is written twice."""
     kernel = types.SimpleNamespace(home=Path("/nowhere"))
-    arguments = guest.qemu_arguments(kernel, Path("/nowhere"), Path("/a,readonly=off"), (1, 2), 1, 64)
+    arguments = guest.qemu_arguments(kernel, Path("/nowhere"), Path("/a,readonly=off"), (1, 2), 1, 64, False)
     share = "local,id=results,path=/a,,readonly=off,security_model=none,multidevs=remap"
     assert share in arguments
