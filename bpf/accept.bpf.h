@@ -44,10 +44,10 @@ static __always_inline bool tell_parked_open(const void *object, const struct sf
 		return true;
 	}
 	add_tried(c, 1);
-	if (!count_open(c, &p->opening, SF_OUT_ESTABLISHED))
+	if (!count_open(c, &p->opening, p->open_outcome))
 		return false;
-	if (wants_outcome(SF_OUT_ESTABLISHED))
-		emit(object, SF_EV_OPEN, SF_OUT_ESTABLISHED, c->est_ts);
+	if (wants_outcome(p->open_outcome))
+		emit(object, SF_EV_OPEN, p->open_outcome, p->open_ts);
 	return true;
 }
 
@@ -55,7 +55,7 @@ static __always_inline void tell_parked_close(const void *object, const struct s
 {
 	const struct sf_parked *p = bpf_map_lookup_elem(&parked, &c->id);
 
-	if (!p)
+	if (!p || !p->end_ts)
 		return;
 	count(SF_CNT_ENDED);
 	if (wants_close(c, p->outcome, p->end_ts))
@@ -95,12 +95,6 @@ __noinline int tell_unseen(__u64 address) /* not static: as tell() */
 	return 0;
 }
 
-static __always_inline void settle_accept(const void *object, const struct sf_conn *c)
-{
-	if (c->flags & SF_F_ACCEPT_DUE)
-		tell_unseen(as_number(object));
-}
-
 /* Something was published: has accept() come before, and did it see it? */
 static __always_inline void look_at_accept(const void *object, struct sf_conn *c, __u64 saw)
 {
@@ -113,9 +107,9 @@ static __always_inline void look_at_accept(const void *object, struct sf_conn *c
 }
 
 /* Its handshake, until accept() decides. */
-static __noinline int park_opening(const struct sf_conn *c)
+static __noinline int park_opening(const struct sf_conn *c, __u32 outcome, __u64 ts)
 {
-	struct sf_parked p = {};
+	struct sf_parked p = {.open_outcome = outcome, .open_ts = ts};
 
 	if (!c)
 		return 0;
@@ -125,9 +119,10 @@ static __noinline int park_opening(const struct sf_conn *c)
 	return 0;
 }
 
-static __always_inline void park_open(const void *object, struct sf_conn *c)
+static __always_inline void park_open(const void *object, struct sf_conn *c, enum sf_outcome outcome,
+				      __u64 ts)
 {
-	park_opening(c);
+	park_opening(c, outcome, ts);
 	publish(c, SF_F_OPENED);
 	look_at_accept(object, c, SF_ACC_SAW_OPEN);
 }

@@ -17,6 +17,10 @@ __noinline int open_unended(__u64 address) /* not static: as tell() */
 
 	if (!c)
 		return 0;
+	if (!c->rport) /* TCP Fast Open: whose it is can be read by now */
+		read_sock_tuple(c, object);
+	if (!conn_decide(object, c))
+		return 0;
 	if (write_open(object, c, SF_OUT_ESTABLISHED, c->est_ts ? c->est_ts : bpf_ktime_get_ns()))
 		return 1;
 	conn_leave(object, c);

@@ -86,13 +86,27 @@ static __always_inline bool awaits_accept(const struct sf_conn *c)
 	       !(READ_ONCE(c->accept_ts) & SF_ACC_LOOKED);
 }
 
-/* It is over for us: forgotten, or, while accept() may still come upon it, kept as one of which all is told. */
+__noinline int tell_unseen(__u64 address);
+
+/* What accept() had not seen when it looked, once it has. */
+static __always_inline void settle_accept(const void *object, const struct sf_conn *c)
+{
+	if (c->flags & SF_F_ACCEPT_DUE)
+		tell_unseen(as_number(object));
+}
+
+/*
+ * It is over for us: forgotten, or, while accept() may still come upon it, kept as one of which all is told. accept() may have looked since
+ * its caller last asked.
+ */
 static __always_inline void conn_leave(const void *object, struct sf_conn *c)
 {
-	if (!awaits_accept(c))
+	if (!awaits_accept(c)) {
+		settle_accept(object, c);
 		conn_forget(object, c);
-	else if (!(c->flags & SF_F_END_TOLD))
+	} else if (!(c->flags & SF_F_END_TOLD)) {
 		__sync_fetch_and_add(&c->flags, SF_F_END_TOLD);
+	}
 }
 
 static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)
@@ -214,21 +228,18 @@ static __always_inline void conn_move(const void *from, const void *to, struct s
 }
 
 /*
- * Asks the filter again. False: not wanted after all, and forgotten. True: wanted, or still undecided (SF_F_PENDING says which). Whose
+ * Asks the filter again. False: not wanted after all, and left. True: wanted, or still undecided (SF_F_PENDING says which). Whose
  * `open` was parked is counted by who tells that (settle_accept() comes first).
  */
 static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 {
-	__u64 word = READ_ONCE(c->accept_ts);
 	enum verdict v;
 
 	if (!(c->flags & SF_F_PENDING))
 		return true;
 	v = judge(c);
-	if (v == REJECT && word && !(word & SF_ACC_LOOKED)) /* accept() is at it */
-		return true;
 	if (v == REJECT) {
-		conn_forget(object, c);
+		conn_leave(object, c);
 		return false;
 	}
 	if (v == ACCEPT) {

@@ -111,13 +111,14 @@ struct {
 
 /*
  * What a server's connection has behind it that the filter has not decided on, until accept() does: its handshake, and its end if that has
- * come. Key: sf_conn.id. Inserted when it is established, deleted with the verdict or the connection.
+ * come. Key: sf_conn.id. Inserted when its handshake has ended, deleted with the verdict or the connection.
  */
 struct sf_parked {
 	struct sf_opening opening;
-	__u64 end_ts;
-	__u32 outcome;
-	__u32 pad;
+	__u64 open_ts;
+	__u64 end_ts; /* 0: has not come, or it never was established */
+	__u32 open_outcome;
+	__u32 outcome; /* of its end */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

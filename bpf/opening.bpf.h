@@ -6,6 +6,12 @@
 #ifndef SYNFIN_OPENING_BPF_H
 #define SYNFIN_OPENING_BPF_H
 
+/* accept() returns a child of TCP Fast Open even if it died before its final ACK. */
+static __always_inline bool may_be_accepted(const struct sf_conn *c, enum sf_outcome outcome)
+{
+	return outcome == SF_OUT_ESTABLISHED || c->flags & SF_F_FASTOPEN;
+}
+
 /* Writes `open`, or keeps it for the verdict. False: it is not wanted (--min-handshake), and the caller leaves it. */
 static __always_inline bool write_open(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 				       __u64 ts)
@@ -13,8 +19,8 @@ static __always_inline bool write_open(const void *object, struct sf_conn *c, en
 	if (c->flags & SF_F_OPENED)
 		return true;
 	if (c->flags & SF_F_PENDING) {
-		if (c->role == SF_ROLE_SERVER && outcome == SF_OUT_ESTABLISHED)
-			park_open(object, c);
+		if (c->role == SF_ROLE_SERVER && may_be_accepted(c, outcome))
+			park_open(object, c, outcome, ts);
 		return true;
 	}
 	if (!count_open(c, &c->opening, outcome))
