@@ -13,6 +13,7 @@ import settings  # noqa: E402
 from capture import Capture  # noqa: E402
 from netns import Netns, Pair, dial  # noqa: E402
 from process import Process  # noqa: E402
+from shared import SharedTrace, View  # noqa: E402
 from tracer import Trace  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -30,7 +31,7 @@ def pytest_report_header():
 ONCE_PER_KERNEL = ("test_filters.py", "test_harness.py", "test_warm_start.py")
 # What does not depend on the kernel at all.
 NATIVE = ("test_cli.py", "test_command.py", "test_contrib.py", "test_docs.py", "test_export.py", "test_merge.py",
-          "test_signals.py", "test_terminal.py")
+          "test_export_http.py", "test_signals.py", "test_terminal.py")
 
 
 def is_left_out(item):
@@ -135,10 +136,31 @@ def load(spawn):
     return start
 
 
+@pytest.fixture(scope="session")
+def shared_trace():
+    """In a guest: one SharedTrace for all that want no other, from the first of them on."""
+    made = []
+
+    def get():
+        if not made:
+            made.append(SharedTrace())
+        return made[0]
+    yield get
+    for one in made:
+        try:
+            one.stop()
+        finally:
+            one.discard()
+
+
 @pytest.fixture
-def trace(stack):
-    """trace(netns..., args=[...]) -> a ready Trace of these namespaces alone."""
-    def start(*netns, args=(), **kwargs):
+def trace(stack, shared_trace):
+    """
+    trace(netns..., args=[...]) -> a ready Trace of these namespaces alone; in a guest perhaps a View of one, unless `alone`.
+    """
+    def start(*netns, args=(), alone=False, **kwargs):
+        if settings.VM and netns and not (args or alone or kwargs):
+            return View(shared_trace(), netns)
         one = Trace(*args, netns=netns, **kwargs)
         stack.callback(one.discard)
         return one

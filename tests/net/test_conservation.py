@@ -133,7 +133,7 @@ def test_mixed_endings(pair, wire, trace):
     netns.sysctl("ipv4/tcp_max_tw_buckets", 200_000)
     netns.sysctl("ipv4/ip_local_port_range", "10000 65000")
     at_begin = counts_begun_time_waits(netns)
-    before, tracer = netns.counters(), trace(netns)
+    before, tracer = netns.counters(), trace(netns, alone=True)
     done, kept = mix(netns, settings.MIXED)
     reset_requests(wire, netns)
     time.sleep(0.5)

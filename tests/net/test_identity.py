@@ -53,7 +53,7 @@ def mismatch(role, opened, close, line):
 def test_every_record_is_its_own(netns, trace, spawn, addr):
     """Even rounds end by the server's FIN, whose TIME_WAIT the next SYN takes; odd ones by the client's RST."""
     target, count = f"[{addr}]:5001" if ":" in addr else f"{addr}:5001", settings.CHURN // 2
-    tracer = trace(netns)
+    tracer = trace(netns, alone=True)
     churn = spawn([settings.PEER, "churn", "--connect", target, "--source-ports", f"{PORTS[0]}-{PORTS[-1]}",
                    "--count", count, "--addr", addr], netns=netns)
     assert churn.wait() == 0, churn.stderr

@@ -211,7 +211,7 @@ def test_start_of_each_source(netns, trace):
     with open("/proc/self/stat", encoding="ascii") as file:
         begin = started_ns(file.read())
     with netns.listen() as listener:
-        tracer = trace(netns)
+        tracer = trace(netns, alone=True)
         with netns.connect(*listener.getsockname()) as client:
             listener.accept()[0].close()
             client.recv(1)

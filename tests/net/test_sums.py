@@ -143,7 +143,7 @@ def expected(found):
 
 def test_same_as_trace(netns, trace):
     """Two tracers, side by side; the one that adds up tells what follows from the records of the other."""
-    tracer, hist = trace(netns), trace(netns, command="hist", args=["-i", "500ms"])
+    tracer, hist = trace(netns, alone=True), trace(netns, command="hist", args=["-i", "500ms"])
     made = live(netns, 30)
     time.sleep(1.2)
     sums = told(stop(hist))
@@ -152,7 +152,7 @@ def test_same_as_trace(netns, trace):
 
 
 def test_same_for_each_set(netns, trace):
-    tracer, hist = trace(netns), trace(netns, command="hist", args=["--by", "lport,role,comm"])
+    tracer, hist = trace(netns, alone=True), trace(netns, command="hist", args=["--by", "lport,role,comm"])
     live(netns, 12)
     time.sleep(0.5)
     intervals, found = stop(hist), records(tracer)
@@ -179,7 +179,7 @@ def take_over(netns, listener, lports):
 
 def test_time_waits(netns, trace):
     """Each that ends is counted once, with the length that its record tells; who is still there is alive."""
-    tracer, hist = trace(netns), trace(netns, command="hist", args=["-i", "500ms"])
+    tracer, hist = trace(netns, alone=True), trace(netns, command="hist", args=["-i", "500ms"])
     listener = netns.listen(port=PORTS[0])
     lports = range(20_000, 20_040)
     for lport in lports:

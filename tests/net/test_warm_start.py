@@ -56,7 +56,7 @@ def test_each_close_once_with_its_owner(netns, spawn, serve, trace):
     churn = spawn([settings.PEER, "load", "--connect", "127.0.0.1:6999", "--count", 100_000, "--rate", 50 if settings.VM else 500,
                    "--close-first"],
                   netns=netns)
-    tracer = trace(netns)
+    tracer = trace(netns, alone=True)
     assert churn.status is None
     crowd.close()
     tracer.wait_for("close", len(crowd.owner), timeout=settings.PATIENCE)
@@ -105,7 +105,7 @@ def test_states_go_on(netns, trace):
     states, pairs, listener = make_states(netns)
     made_ns = time.monotonic_ns()
     time.sleep(0.5)
-    tracer = trace(netns)
+    tracer = trace(netns, alone=True)
     time.sleep(0.2)
     pairs[1][1].close()  # CLOSE_WAIT>LAST_ACK, FIN_WAIT2>CLOSE
     pairs[2][0].close()
@@ -132,7 +132,7 @@ def test_states_go_on(netns, trace):
 def test_accept_of_one_found_waiting(netns, trace):
     with netns.listen() as listener:
         client = netns.connect(*listener.getsockname())
-        tracer = trace(netns)
+        tracer = trace(netns, alone=True)
         listener.accept()[0].close()
         client.close()
         tracer.wait_for("close", 2)
@@ -147,7 +147,7 @@ def test_handshake_found_in_the_middle(pair, trace):
     with pair.deaf(pair.server, pair.client4):
         sock.setblocking(False)
         sock.connect_ex(listener.getsockname())
-        tracer = trace(pair.client, pair.server)
+        tracer = trace(pair.client, pair.server, alone=True)
     tracer.wait_for("open", 2, timeout=settings.PATIENCE)
     records = tracer.stop()
     for role in ("client", "server"):
