@@ -130,7 +130,7 @@ static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u6
 	if (!begin_closing(sk, c))
 		return;
 	if (has_accept && awaits_accept(c) && !(c->flags & SF_F_MPTCP))
-		lose(SF_LOST_MISSED); /* somebody closes it, so accept() returned it */
+		miss(SF_MISSED_ACCEPT); /* somebody closes it, so accept() returned it */
 	c->closing.fin_sent_ts = now;
 	if (!c->closing.fin_rcvd_ts)
 		c->flags |= SF_F_FIN_SENT_1ST;
@@ -352,7 +352,7 @@ static __always_inline const struct inet_timewait_sock *on_closed(struct sock *s
 /* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
 static __always_inline void end_unseen(struct sock *sk, struct sf_conn *c, __u64 now)
 {
-	lose(SF_LOST_MISSED);
+	miss(SF_MISSED_END);
 	c->flags |= SF_F_GAP;
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECV || !begin_closing(sk, c))
 		return;

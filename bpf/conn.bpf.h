@@ -155,7 +155,7 @@ static __always_inline void end_missed(const void *object, struct sf_conn *c)
 {
 	if (!is_first_to_miss(c))
 		return;
-	lose(SF_LOST_MISSED);
+	miss(SF_MISSED_REUSED);
 	if (c->flags & SF_F_PENDING || !(c->flags & SF_F_OPENED))
 		return;
 	c->flags |= SF_F_GAP;

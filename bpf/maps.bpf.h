@@ -418,4 +418,12 @@ static __always_inline void lose(enum sf_lost what)
 		__sync_fetch_and_add(&c->lost[what], 1);
 }
 
+static __always_inline void miss(enum sf_missed how)
+{
+	struct sf_counters *c = these_counters();
+
+	if (c)
+		__sync_fetch_and_add(&c->missed[how], 1);
+}
+
 #endif

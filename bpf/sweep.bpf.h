@@ -51,7 +51,7 @@ static __always_inline void tell_ghost(struct sf_conn *copy)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	lose(SF_LOST_MISSED);
+	miss(SF_MISSED_SWEPT);
 	count(SF_CNT_GHOSTS);
 	copy->flags |= SF_F_GAP;
 	if (copy->flags & (SF_F_PENDING | SF_F_END_TOLD) || !(copy->flags & SF_F_OPENED))
@@ -110,7 +110,7 @@ __noinline int sweep_wait(__u64 key)
 		bpf_map_delete_elem(&suspects, &id);
 	} else if (bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST) &&
 		   !bpf_map_delete_elem(&suspects, &id) && wait_remove(tw)) {
-		lose(SF_LOST_MISSED);
+		miss(SF_MISSED_SWEPT);
 		count(SF_CNT_GHOSTS);
 		count(SF_CNT_TW_GONE);
 	}

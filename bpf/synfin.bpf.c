@@ -54,7 +54,7 @@ static __always_inline const struct inet_timewait_sock *on_change(struct sock *s
 	if (c->flags & SF_F_END_TOLD) /* only accept() had to come */
 		return NULL;
 	if (c->state != old) {
-		lose(SF_LOST_MISSED);
+		miss(SF_MISSED_STATE);
 		c->flags |= SF_F_GAP;
 	}
 	if (old == new) { /* close() after shutdown(), whose FIN changed the state */

@@ -264,10 +264,21 @@ struct sf_event {
 /* What was lost, per CPU, never reset while running. */
 enum sf_lost {
 	SF_LOST_DROPPED = 0,	  /* a record found no room, or its connection gone on another CPU */
-	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen (hook skipped by the kernel) */
+	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen; the sum over enum sf_missed */
 	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
 	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and nothing told whose it was */
 	__SF_LOST_MAX
+};
+
+/* By what it showed that an event was not seen. */
+enum sf_missed {
+	SF_MISSED_SKIPPED = 0, /* the kernel did not run a program of ours, and counted that itself */
+	SF_MISSED_STATE = 1,   /* a change of state does not follow from the one before */
+	SF_MISSED_ACCEPT = 2,  /* somebody closes what accept() was not seen to return */
+	SF_MISSED_END = 3,     /* the socket is freed, or TIME_WAIT over, without the end of the connection */
+	SF_MISSED_REUSED = 4,  /* its address in memory is another's */
+	SF_MISSED_SWEPT = 5,   /* the sweep found it dead */
+	__SF_MISSED_MAX
 };
 
 /* Conservation: opened + found = ended + alive + lost. Per CPU; counts what passed the filter. */
@@ -289,10 +300,11 @@ enum sf_count {
 	__SF_CNT_MAX
 };
 
-/* Per CPU, in a map of its own. */
+/* Per CPU, in a map of its own. What was missed is in there by cause alone. */
 struct sf_counters {
 	__u64 counts[__SF_CNT_MAX];
 	__u64 lost[__SF_LOST_MAX];
+	__u64 missed[__SF_MISSED_MAX];
 };
 
 /* Which end of a connection a filter by port or address looks at; bits of the byte in its table. */

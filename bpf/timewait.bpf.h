@@ -99,7 +99,7 @@ __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 	if (c)
 		end_missed(tw, c);
 	else
-		lose(SF_LOST_MISSED);
+		miss(SF_MISSED_REUSED);
 	minisock_forget(tw);
 	wait_remove(tw);
 	return 0;
@@ -280,7 +280,7 @@ static __always_inline enum sf_outcome unfinished(const struct sf_conn *c, enum 
 /* The peer's FIN had come and was not seen: the close ended between the ACK of our FIN and now. */
 static __always_inline void write_unseen_end(const void *object, struct sf_conn *c)
 {
-	lose(SF_LOST_MISSED);
+	miss(SF_MISSED_END);
 	c->flags |= SF_F_TW_BLIND | SF_F_GAP;
 	write_close(object, c, SF_OUT_FIN, c->closing.fin_acked_ts);
 }

@@ -201,7 +201,7 @@ static void report_locked(void *ctx, const struct metrics *m)
 	clock__sync(&clk);
 	r.end_ns = clock__real_ns(&clk, r.mono_ns);
 	r.interval_ns = r.end_ns > m->created_ns ? r.end_ns - m->created_ns : 0;
-	memcpy(r.lost, m->lost, sizeof(r.lost));
+	memcpy(r.lost, m->losses.lost, sizeof(r.lost));
 	report__write_json(ctx, &r);
 }
 

@@ -99,16 +99,18 @@ static int on_record(void *ctx, const void *data, size_t sz)
 /* Reads the counters, and tells the reader of the stream what was lost since it was told last. */
 static int update_stats(struct session *s, uint64_t now)
 {
-	uint64_t delta[__SF_LOST_MAX];
 	struct tracer_stats stats;
+	struct losses delta;
 	int err = tracer__stats(s->tracer, &stats);
 
 	if (err)
 		return err;
 	for (int i = 0; i < __SF_LOST_MAX; i++)
-		delta[i] = stats.lost[i] - s->stats.lost[i];
+		delta.lost[i] = stats.losses.lost[i] - s->stats.losses.lost[i];
+	for (int i = 0; i < __SF_MISSED_MAX; i++)
+		delta.missed[i] = stats.losses.missed[i] - s->stats.losses.missed[i];
 	s->stats = stats;
-	return s->is_over ? 0 : out__lost(s->out, now, delta);
+	return s->is_over ? 0 : out__lost(s->out, now, &delta);
 }
 
 static int drain(struct session *s)
@@ -323,6 +325,13 @@ static void tell_ready(const struct session *s)
 		  missing[0] ? missing : "nothing");
 }
 
+static void tell_missed(const struct losses *losses)
+{
+	for (unsigned int i = 0; i < __SF_MISSED_MAX; i++)
+		if (losses->missed[i])
+			log__info("missed, %s: %" PRIu64, names__missed(i), losses->missed[i]);
+}
+
 static void tell_run(void *ctx, const struct tracer_run *run)
 {
 	(void)ctx;
@@ -337,13 +346,15 @@ static void tell_usage(const struct session *s)
 	if (!usage__read(&usage))
 		log__info("synfin itself used %" PRIu64 " ms of CPU and %" PRIu64 " MiB of memory",
 			  usage.cpu_ns / 1000000, usage.resident_bytes >> 20);
-	if (s->opts->stats)
-		tracer__run_times(s->tracer, tell_run, NULL);
+	if (!s->opts->stats)
+		return;
+	tell_missed(&s->stats.losses);
+	tracer__run_times(s->tracer, tell_run, NULL);
 }
 
 static void tell_summary(const struct session *s)
 {
-	const uint64_t *c = s->stats.counts, *l = s->stats.lost;
+	const uint64_t *c = s->stats.counts, *l = s->stats.losses.lost;
 	struct tracer_alive alive = count_alive(s);
 	char waiting[48] = "";
 

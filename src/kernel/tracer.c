@@ -644,12 +644,16 @@ int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats)
 		for (int i = 0; i < __SF_CNT_MAX; i++)
 			s.counts[i] += per_cpu[cpu].counts[i];
 		for (int i = 0; i < __SF_LOST_MAX; i++)
-			s.lost[i] += per_cpu[cpu].lost[i];
+			s.losses.lost[i] += per_cpu[cpu].lost[i];
+		for (int i = 0; i < __SF_MISSED_MAX; i++)
+			s.losses.missed[i] += per_cpu[cpu].missed[i];
 	}
 	free(per_cpu);
 	if (err)
 		return err;
-	s.lost[SF_LOST_MISSED] += skipped_runs(t);
+	s.losses.missed[SF_MISSED_SKIPPED] = skipped_runs(t);
+	for (int i = 0; i < __SF_MISSED_MAX; i++)
+		s.losses.lost[SF_LOST_MISSED] += s.losses.missed[i];
 	*ret_stats = s;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/losses.h"
 #include "kernel/hooks.h"
 #include "model/filter.h"
 #include "model/sums.h"
@@ -79,7 +80,7 @@ int tracer__count_waits(const struct tracer *t, size_t *ret_cnt);
 /* Since the start. */
 struct tracer_stats {
 	uint64_t counts[__SF_CNT_MAX];
-	uint64_t lost[__SF_LOST_MAX];
+	struct losses losses;
 };
 int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
 

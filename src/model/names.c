@@ -104,6 +104,16 @@ const char *names__lost(unsigned int lost)
 	return LOOKUP(names, lost);
 }
 
+const char *names__missed(unsigned int how)
+{
+	static const char *const names[__SF_MISSED_MAX] = {
+		[SF_MISSED_SKIPPED] = "skipped", [SF_MISSED_STATE] = "state",	[SF_MISSED_ACCEPT] = "accept",
+		[SF_MISSED_END] = "end",	 [SF_MISSED_REUSED] = "reused", [SF_MISSED_SWEPT] = "swept",
+	};
+
+	return LOOKUP(names, how);
+}
+
 const char *names__flag(uint32_t flag)
 {
 	switch (flag) {

@@ -20,6 +20,7 @@ const char *names__outcome(unsigned int outcome);
 const char *names__stage(unsigned int stage);
 const char *names__side(unsigned int side);
 const char *names__lost(unsigned int lost);
+const char *names__missed(unsigned int how);
 /* The word for one bit of SF_FLAGS_SHOWN. */
 const char *names__flag(uint32_t flag);
 /* A kernel state number (TCP_ESTABLISHED is 1), lower snake case: "fin_wait1". */

@@ -22,14 +22,16 @@ static struct collector *to_collector(struct out *o)
 	return (struct collector *)o;
 }
 
-static void collect_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+static void collect_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 {
 	struct collector *c = to_collector(o);
 
 	(void)mono_ns;
 	pthread_mutex_lock(&c->lock);
 	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
-		c->metrics.lost[i] += delta[i];
+		c->metrics.losses.lost[i] += delta->lost[i];
+	for (unsigned int i = 0; i < __SF_MISSED_MAX; i++)
+		c->metrics.losses.missed[i] += delta->missed[i];
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -42,6 +42,8 @@ static const struct family of_series[__SERIES_MAX] = {
 static const struct family
 	lost = OWN_COUNTER("lost",
 		"What could not be seen, by class; while it grows all other metrics are too low."),
+	missed = OWN_COUNTER("missed",
+		"Of those, what was missed, by what showed it."),
 	folded = OWN_COUNTER("series_folded",
 		"Records that found no room for a set of their own (--max-series) and were added to 'other'."),
 	bounds = OWN_COUNTER("lower_bounds",
@@ -184,9 +186,21 @@ static void put_lost(struct walk *w)
 {
 	begin_family(w, &lost);
 	for (unsigned int i = 0; i < __SF_LOST_MAX; i++) {
-		struct sample sample = {.value = w->m->lost[i]};
+		struct sample sample = {.value = w->m->losses.lost[i]};
 
 		add_word(&sample, "class", names__lost(i));
+		put_sample(w, &sample);
+	}
+	end_family(w);
+}
+
+static void put_missed(struct walk *w)
+{
+	begin_family(w, &missed);
+	for (unsigned int i = 0; i < __SF_MISSED_MAX; i++) {
+		struct sample sample = {.value = w->m->losses.missed[i]};
+
+		add_word(&sample, "cause", names__missed(i));
 		put_sample(w, &sample);
 	}
 	end_family(w);
@@ -285,6 +299,7 @@ void families__walk(const struct metrics *m, const struct family_sink *sink, voi
 	put_connections(&w);
 	put_oldest(&w);
 	put_lost(&w);
+	put_missed(&w);
 	put_single(&w, &folded, series__folded(m->series));
 	put_left_out(&w);
 	put_single(&w, &bounds, series__bounds(m->series));

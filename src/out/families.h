@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/losses.h"
 #include "base/usage.h"
 #include "model/census.h"
 #include "model/series.h"
@@ -35,7 +36,7 @@ struct metrics {
 	enum naming naming;
 	const struct series *series;
 	struct census *census; /* NULL: none */
-	uint64_t lost[__SF_LOST_MAX];
+	struct losses losses;
 	uint64_t created_ns; /* wall clock: when counting began */
 	uint64_t read_ns;    /* CLOCK_MONOTONIC: when the series were read */
 	size_t max_bytes; /* series that do not fit into so many are left out, and counted; 0: all are written */

@@ -3,6 +3,7 @@
 #ifndef SYNFIN_OUT_IMPL_H
 #define SYNFIN_OUT_IMPL_H
 
+#include "model/losses.h"
 #include "base/str.h"
 #include "base/write.h"
 #include "out/out.h"
@@ -11,7 +12,7 @@
 /* All append to out->text; record and tick return 0 or -errno. Those with no use for it leave it NULL. */
 struct out_ops {
 	int (*record)(struct out *o, const struct record *rec);
-	void (*lost)(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
+	void (*lost)(struct out *o, uint64_t mono_ns, const struct losses *delta);
 	int (*tick)(struct out *o, uint64_t mono_ns);
 	void (*fini)(struct out *o);
 };

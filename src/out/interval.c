@@ -23,11 +23,11 @@ static struct interval_out *to_interval(struct out *o)
 	return (struct interval_out *)o;
 }
 
-static void collect_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+static void collect_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 {
 	(void)mono_ns;
 	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
-		to_interval(o)->lost[i] += delta[i];
+		to_interval(o)->lost[i] += delta->lost[i];
 }
 
 static int end_interval(struct out *o, uint64_t mono_ns)

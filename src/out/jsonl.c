@@ -228,7 +228,7 @@ static int write_record(struct out *o, const struct record *rec)
 	return 0;
 }
 
-static void write_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+static void write_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 {
 	struct json j;
 	unsigned int i;
@@ -239,7 +239,12 @@ static void write_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__S
 	json__key_string(&j, "type", "lost");
 	put_time(&j, o->clk, mono_ns);
 	for (i = 0; i < __SF_LOST_MAX; i++)
-		json__key_u64(&j, names__lost(i), delta[i]);
+		json__key_u64(&j, names__lost(i), delta->lost[i]);
+	json__key(&j, "missed_by");
+	json__begin_object(&j);
+	for (i = 0; i < __SF_MISSED_MAX; i++)
+		json__key_u64(&j, names__missed(i), delta->missed[i]);
+	json__end_object(&j);
 	json__end_object(&j);
 	str__append_char(&o->text, '\n', 1);
 }

@@ -65,13 +65,13 @@ int out__record(struct out *o, const struct record *rec)
 	return err ? err : flush_if_full(o);
 }
 
-int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+int out__lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 {
 	uint64_t any = 0;
 	unsigned int i;
 
 	for (i = 0; i < __SF_LOST_MAX; i++)
-		any |= delta[i];
+		any |= delta->lost[i];
 	if (!o->err && any)
 		o->ops->lost(o, mono_ns, delta);
 	return flush_if_full(o);

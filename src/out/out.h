@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/losses.h"
 #include "base/clock.h"
 #include "base/term.h"
 #include "base/write.h"
@@ -43,7 +44,7 @@ size_t out__unwritten(const struct out *o);
 
 int out__record(struct out *o, const struct record *rec);
 /* What was lost since the last call, by enum sf_lost; all zero writes nothing. */
-int out__lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX]);
+int out__lost(struct out *o, uint64_t mono_ns, const struct losses *delta);
 /* An interval is over: histograms are written and begin anew, other forms have nothing to do. Flushes. */
 int out__tick(struct out *o, uint64_t mono_ns);
 int out__flush(struct out *o);

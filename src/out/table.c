@@ -344,7 +344,7 @@ static int write_record(struct out *o, const struct record *r)
 	return 0;
 }
 
-static void write_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__SF_LOST_MAX])
+static void write_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 {
 	struct table *t = (struct table *)o;
 	unsigned int col, i;
@@ -354,7 +354,7 @@ static void write_lost(struct out *o, uint64_t mono_ns, const uint64_t delta[__S
 	for (col = COL_ROLE; col < COL_DETAIL; col++)
 		put_cell(t, col, NULL);
 	for (i = 0; i < __SF_LOST_MAX; i++)
-		put_positive(t, names__lost(i), (int64_t)delta[i]);
+		put_positive(t, names__lost(i), (int64_t)delta->lost[i]);
 	t->line.alarm = COL_EVENT;
 	end_line(t);
 }

@@ -48,5 +48,5 @@ def test_ghost(netns, trace):
     records = tracer.stop()
     (close,) = records.of("close", id=ID)
     assert close["outcome"] is None and close["life_ns"] is None and close["close_ns"] is None
-    assert [lost["missed"] for lost in records.of("lost")] == [1]
+    assert [(lost["missed"], lost["missed_by"]["swept"]) for lost in records.of("lost")] == [(1, 1)]
     assert " 0 alive" in tracer.process.stderr

@@ -25,7 +25,7 @@ static char *write_named(const struct series *s, const char *buckets, bool is_cl
 {
 	struct metrics m = {.naming = naming,
 			    .series = s,
-			    .lost = {1, 2, 3, 4},
+			    .losses = {.lost = {1, 2, 3, 4}, .missed = {1, 0, 0, 0, 1}},
 			    .created_ns = 1500000000250000000,
 			    .hooks = hook_list,
 			    .hook_cnt = ARRAY_SIZE(hook_list),
@@ -89,6 +89,9 @@ static void test_open_form(void **state)
 		     "synfin_opens_created{role=\"client\",outcome=\"established\"} 1500000000.25\n");
 	expect(text, "\nsynfin_lost_total{class=\"dropped\"} 1\n");
 	expect(text, "\nsynfin_lost_total{class=\"unattributed\"} 4\n");
+	expect(text, "\nsynfin_missed_total{cause=\"skipped\"} 1\n");
+	expect(text, "\nsynfin_missed_total{cause=\"end\"} 0\n");
+	expect(text, "\nsynfin_missed_total{cause=\"reused\"} 1\n");
 	expect(text, "# TYPE synfin_hook info\n");
 	expect(text, "\nsynfin_hook_info{hook=\"state\",variant=\"tp_btf\"} 1\n"
 		     "synfin_hook_info{hook=\"syn\",variant=\"none\"} 1\n#");

@@ -131,18 +131,19 @@ static void test_jsonl(void **state)
 
 static void test_jsonl_lost(void **state)
 {
-	const uint64_t lost[__SF_LOST_MAX] = {1, 0, 0, 2}, none[__SF_LOST_MAX] = {0};
+	const struct losses lost = {.lost = {1, 3, 0, 2}, .missed = {0, 0, 2, 0, 0, 1}}, none = {0};
 	struct sink k;
 
 	(void)state;
 	open_sink(&k, out__new_jsonl);
-	assert_int_equal(out__lost(k.out, 9200, none), 0);
+	assert_int_equal(out__lost(k.out, 9200, &none), 0);
 	assert_string_equal(sink_text(&k), "");
-	assert_int_equal(out__lost(k.out, 9200, lost), 0);
-	assert_string_equal(
-		sink_text(&k),
-		"{\"v\":1,\"type\":\"lost\",\"time\":\"2025-11-21T08:00:00.000009200Z\","
-		"\"mono_ns\":9200,\"dropped\":1,\"missed\":0,\"evicted\":0,\"unattributed\":2}\n");
+	assert_int_equal(out__lost(k.out, 9200, &lost), 0);
+	assert_string_equal(sink_text(&k),
+			    "{\"v\":1,\"type\":\"lost\",\"time\":\"2025-11-21T08:00:00.000009200Z\","
+			    "\"mono_ns\":9200,\"dropped\":1,\"missed\":3,\"evicted\":0,\"unattributed\":2,"
+			    "\"missed_by\":{\"skipped\":0,\"state\":0,\"accept\":2,\"end\":0,\"reused\":0,"
+			    "\"swept\":1}}\n");
 	close_sink(&k);
 }
 
@@ -246,7 +247,7 @@ static void test_hostile_names(void **state)
 
 static void test_table(void **state)
 {
-	const uint64_t lost[__SF_LOST_MAX] = {3};
+	const struct losses lost = {.lost = {3}};
 	struct sf_event ev = make_open();
 	struct sink k;
 
@@ -260,7 +261,7 @@ static void test_table(void **state)
 	ev.conn.closing.closer_pid = 5;
 	memcpy(ev.conn.closing.closer_comm, "a b", 3);
 	put(&k, &ev);
-	assert_int_equal(out__lost(k.out, 9000000, lost), 0);
+	assert_int_equal(out__lost(k.out, 9000000, &lost), 0);
 	assert_string_equal(sink_text(&k), "TIME(UTC)       EVENT  ROLE   PID     COMM            LADDR      "
 					   "     LPORT RADDR           RPORT "
 					   "OUTCOME      TOOK    DETAIL\n"
@@ -317,7 +318,7 @@ static void put_sample(uint64_t ns)
 
 static void test_histtext(void **state)
 {
-	const uint64_t lost[__SF_LOST_MAX] = {3};
+	const struct losses lost = {.lost = {3}};
 	struct sink k;
 	unsigned int i;
 
@@ -326,7 +327,7 @@ static void test_histtext(void **state)
 	for (i = 0; i < 8; i++)
 		put_sample(2000);
 	put_sample(4000);
-	assert_int_equal(out__lost(k.out, 5, lost), 0);
+	assert_int_equal(out__lost(k.out, 5, &lost), 0);
 	assert_string_equal(sink_text(&k), "");
 	assert_int_equal(out__tick(k.out, 10000000000), 0);
 	assert_non_null(strstr(sink_text(&k), "--- 2025-11-21T08:00:10Z, "));

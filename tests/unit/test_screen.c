@@ -182,7 +182,7 @@ static void test_narrows_again(void **state)
 
 static void test_color(void **state)
 {
-	const uint64_t lost[__SF_LOST_MAX] = {3};
+	const struct losses lost = {.lost = {3}};
 	struct sf_event ev = make_open();
 	struct sink k;
 
@@ -193,7 +193,7 @@ static void test_color(void **state)
 		ev.outcome = SF_OUT_REFUSED;
 		ev.conn.est_ts = 0;
 		put(&k, &ev);
-		assert_int_equal(out__lost(k.out, 9000000, lost), 0);
+		assert_int_equal(out__lost(k.out, 9000000, &lost), 0);
 		close_sink(&k);
 		assert_non_null(strstr(k.text, " established "));
 		assert_non_null(strstr(k.text, " \033[31mrefused\033[m "));

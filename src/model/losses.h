@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What could not be seen, since the start or since it was told last. */
+#ifndef SYNFIN_MODEL_LOSSES_H
+#define SYNFIN_MODEL_LOSSES_H
+
+#include <stdint.h>
+
+#include "synfin.h"
+
+struct losses {
+	uint64_t lost[__SF_LOST_MAX];
+	uint64_t missed[__SF_MISSED_MAX]; /* their sum is lost[SF_LOST_MISSED] */
+};
+
+#endif
