@@ -32,6 +32,9 @@ int tier__parse(const char *text, enum tier *ret_tier)
 #define FULL(name_, ...)       { .name = name_, .tier = TIER_FULL, .progs = { __VA_ARGS__ } }
 #define KPROBE(name_, ...)     { .name = name_, .tier = TIER_KPROBE, .progs = { __VA_ARGS__ } }
 #define TRACEPOINT(name_, ...) { .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ } }
+/* The same place twice. */
+#define TWINS(tier_, name_, first, second) \
+	{ .name = name_, .tier = tier_, .progs = { first, second }, .has_twin = true }
 /* Only where the tracepoint passes so many arguments. */
 #define TRACEPOINT_ARGS(name_, args, ...) \
 	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ }, .min_args = (args) }
@@ -44,14 +47,14 @@ const struct hook hooks[__HOOK_MAX] = {
 		.measures = "every change of a socket's state",
 		.lost = "everything",
 		.required = true,
-		.variants = { TRACEPOINT("tp_btf", "sf_state", "sf_state_again") },
+		.variants = { TWINS(TIER_TRACEPOINT, "tp_btf", "sf_state", "sf_state_again") },
 	},
 	[HOOK_DESTROY] = {
 		.name = "destroy",
 		.measures = "the end of a socket",
 		.lost = "everything: a recycled socket could inherit",
 		.required = true,
-		.variants = { TRACEPOINT("tp_btf", "sf_destroy", "sf_destroy_again") },
+		.variants = { TWINS(TIER_TRACEPOINT, "tp_btf", "sf_destroy", "sf_destroy_again") },
 	},
 	[HOOK_RST_IN] = {
 		.name = "rst-in",
@@ -81,12 +84,14 @@ const struct hook hooks[__HOOK_MAX] = {
 		.name = "synack-retransmit",
 		.measures = "SYN-ACK segments sent again",
 		.lost = "synack_retrans",
+		.is_of_servers = true,
 		.variants = { TRACEPOINT("tp_btf", "sf_synack_again") },
 	},
 	[HOOK_REQUEST] = {
 		.name = "request",
 		.measures = "a server's SYN, its SYN-ACK, requests that die",
 		.lost = "a server's handshake_ns and its failed handshakes",
+		.is_of_servers = true,
 		.variants = {
 			FULL("fentry", "sf_req_fe", "sf_child_fe", "sf_req_end4_fe", "sf_req_end6_fe"),
 			KPROBE("kprobe", "sf_req_kp", "sf_child_kp", "sf_req_end4_kp", "sf_req_end6_kp"),
@@ -97,12 +102,14 @@ const struct hook hooks[__HOOK_MAX] = {
 		.name = "syn",
 		.measures = "SYNs for which a queue has no room",
 		.lost = "outcome syn_dropped: the listener's drops (ss -m, d) count them",
+		.is_of_servers = true,
 		.variants = { FULL("fentry", "sf_syn_fe"), KPROBE("kprobe", "sf_syn_kp") },
 	},
 	[HOOK_MIGRATE] = {
 		.name = "migrate",
 		.measures = "requests that go over to another listener",
 		.lost = "handshake_ns of migrated requests (net.ipv4.tcp_migrate_req)",
+		.is_of_servers = true,
 		.variants = {
 			FULL("fexit", "sf_move_fx"),
 			KPROBE("kprobe and kretprobe", "sf_move_kp", "sf_move_kr"),
@@ -134,8 +141,9 @@ const struct hook hooks[__HOOK_MAX] = {
 		.name = "accept",
 		.measures = "accept(): who took the connection, and how long it waited",
 		.lost = "accept_wait_ns; a server's connection shows the listener's owner",
+		.is_of_servers = true,
 		.variants = {
-			FULL("fexit", "sf_accept_fx", "sf_accept_again"),
+			TWINS(TIER_FULL, "fexit", "sf_accept_fx", "sf_accept_again"),
 			KPROBE("kprobe", "sf_accept_kp"),
 			KPROBE("kretprobe", "sf_accept_kr"),
 			TRACEPOINT("syscall", "sf_accept4_sc", "sf_accept_sc"),
@@ -145,6 +153,7 @@ const struct hook hooks[__HOOK_MAX] = {
 		.name = "sockets",
 		.measures = "connections that were there before",
 		.lost = "connections older than synfin are not followed",
+		.finds_what_is_there = true,
 		.variants = { TRACEPOINT("iter/tcp", "sf_sockets") },
 	},
 	[HOOK_SWEEP] = {
@@ -157,13 +166,28 @@ const struct hook hooks[__HOOK_MAX] = {
 		.name = "owners",
 		.measures = "who owns the connections and listeners that were there before",
 		.lost = "the owner of those, and of what such a listener has not given to accept() yet",
+		.finds_what_is_there = true,
 		.variants = { TRACEPOINT("iter/task_file", "sf_owners") },
 	},
 	[HOOK_TREE] = {
 		.name = "tree",
 		.measures = "descendants of a process",
 		.lost = "--tree and trace -- CMD see no descendants",
+		.is_of_trees = true,
 		.variants = { TRACEPOINT("tp_btf, iter/task", "sf_fork", "sf_exit", "sf_family") },
 	},
 };
 /* clang-format on */
+
+bool hooks__has_twin(const char *prog)
+{
+	for (int id = 0; id < __HOOK_MAX; id++) {
+		for (size_t i = 0; i < HOOK_MAX_VARIANTS && hooks[id].variants[i].name; i++) {
+			const struct hook_variant *v = &hooks[id].variants[i];
+
+			if (v->has_twin && (strcmp(v->progs[0], prog) == 0 || strcmp(v->progs[1], prog) == 0))
+				return true;
+		}
+	}
+	return false;
+}

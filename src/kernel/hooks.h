@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The logical hooks: what is watched, the ways to watch it from best to last resort, and what is not measured
- * when none of them works. The table says what to try; kernel/tracer.c tries.
+ * when none of them works. The table says what to try; kernel/choice.c chooses, kernel/load.c
+ * tries.
  */
 #ifndef SYNFIN_KERNEL_HOOKS_H
 #define SYNFIN_KERNEL_HOOKS_H
@@ -25,6 +26,7 @@ struct hook_variant {
 	enum tier tier;			   /* used in this tier and in those that see more */
 	const char *progs[HOOK_MAX_PROGS]; /* in synfin.bpf.c; NULL ends the list */
 	unsigned int min_args;		   /* tracepoints: arguments that the kernel must pass, 0 any */
+	bool has_twin; /* the second program takes over what the kernel does not run the first for */
 };
 
 enum hook_id {
@@ -52,9 +54,15 @@ struct hook {
 	const char *measures;
 	const char *lost; /* without it */
 	bool required;
+	bool is_of_servers;	  /* shows what only a server's connection does */
+	bool is_of_trees;	  /* for filters by process tree alone */
+	bool finds_what_is_there; /* all that a snapshot needs */
 	struct hook_variant variants[HOOK_MAX_VARIANTS];
 };
 
 extern const struct hook hooks[__HOOK_MAX];
+
+/* Whether what the kernel skips of this program is not lost. */
+bool hooks__has_twin(const char *prog);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "model/losses.h"
-#include "kernel/hooks.h"
+#include "kernel/choice.h"
 #include "model/filter.h"
 #include "model/sums.h"
 
@@ -27,12 +27,6 @@ struct tracer_opts {
 	bool snapshot;	 /* only find what is there now: no connection's hook is attached, nothing to drain */
 	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
 	enum tier tier;
-};
-
-/* Which variant serves a hook, and why not a better one. */
-struct hook_choice {
-	const struct hook_variant *variant; /* NULL: none */
-	bool wanted;			    /* by the options; an unwanted hook is not attached */
 };
 
 /*
