@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the suites named (unit, net, exact, vm, budget) and ends with the one line that sums them up.
+"""Runs the suites named (unit, net, exact, vm, budget) and ends with the one line that sums them up. The line before says how
+many of those that passed did so only when they were run once more.
 
 The unit tests run twice, plain and with ASan and UBSan; the connection tests and the exact ones on the running kernel;
 vm on the kernels of tests/vm; budget counts instructions on one of them. Exit status 1 when anything failed or nothing ran.
@@ -18,13 +19,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Counts:
-    def __init__(self, passed=0, failed=0, skipped=0):
+    def __init__(self, passed=0, failed=0, skipped=0, again=0):
         self.passed, self.failed, self.skipped = passed, failed, skipped
+        self.again = again  # of those that passed
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.again += other.again
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -74,6 +77,7 @@ def run_net(build):
     for name, verdict in read_verdicts(first).items():
         if is_failed(verdict) and name in again and again[name] is None:
             print(f"passed when run once more: {name}", flush=True)
+            sums.again += 1
             verdict = None
         sums.add(Counts(verdict is None, is_failed(verdict), verdict is not None and not is_failed(verdict)))
     if status not in (0, 1) and not sums.failed:
@@ -102,7 +106,7 @@ def run_summed(*argv, env=None):
     last = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", done.stdout, re.M)
     if not last:
         return Counts(failed=1)
-    sums = Counts(*map(int, last[-1]))
+    sums = Counts(*map(int, last[-1]), again=len(re.findall("passed when run once more", done.stdout)))
     if done.returncode and not sums.failed:
         sums.failed = 1
     return sums
@@ -126,7 +130,7 @@ def main():
     sums = Counts()
     for suite in args.suites:
         sums.add({"unit": run_unit, "net": run_net, "exact": run_exact, "vm": run_vm, "budget": run_budget}[suite](build))
-    print(sums)
+    print(f"{sums.again} at the second try\n{sums}")
     return 1 if sums.failed or not sums.passed else 0
 
 

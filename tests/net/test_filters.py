@@ -28,7 +28,7 @@ from process import wait_until
 from tracer import Trace, tier_args
 
 AT_ONCE = 6 if settings.VM else 12  # synfins over one run of the table
-SLOW_S, MINIMUM = (1.0, "500ms") if settings.VM else (0.3, "150ms")
+SLOW_S, MINIMUM = 1.0, "500ms"  # a dozen tracers on two busy processors delay what is not meant to be slow by 200 ms
 FIRST_PORT = 20000  # of the clients
 USERS = 1234, 65534
 
