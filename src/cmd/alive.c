@@ -20,10 +20,9 @@ static int add_to_roster(void *ctx, const void *data, size_t sz)
 static int write_record(struct out *out, struct cgroups *cgroups, const void *data)
 {
 	struct record rec;
-	int err = record__decode(data, sizeof(struct sf_event), &rec);
 
-	if (err)
-		return err;
+	if (record__decode(data, sizeof(struct sf_event), &rec)) /* it changed while it was copied */
+		return 0;
 	rec.owner.cgroup = cgroups__path(cgroups, rec.owner.cgroup_id);
 	return out__record(out, &rec);
 }
@@ -60,10 +59,9 @@ static int add_to_groups(void *ctx, const void *data, size_t sz)
 {
 	const struct counting *c = ctx;
 	struct record rec;
-	int err = record__decode(data, sz, &rec);
 
-	if (err)
-		return err;
+	if (record__decode(data, sz, &rec))
+		return 0;
 	rec.owner.cgroup = cgroups__path(c->cgroups, rec.owner.cgroup_id);
 	return groups__add(c->groups, &rec);
 }

@@ -37,9 +37,10 @@ static bool has_ghosts(const struct synfin_bpf *skel)
 	return bpf_map_get_next_key(bpf_map__fd(skel->maps.ghosts), NULL, &first) == 0;
 }
 
+/* Of a child of TCP Fast Open it is not known yet whose it is. */
 static bool is_alive(const struct sf_conn *c)
 {
-	return is_wanted(c) && !(c->flags & (SF_F_ENDED | SF_F_END_TOLD));
+	return c->family && is_wanted(c) && !(c->flags & (SF_F_ENDED | SF_F_END_TOLD));
 }
 
 /* What is under a key; the connection, or TIME_WAIT, is a copy. Non-zero ends the walk. */

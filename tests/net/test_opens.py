@@ -148,6 +148,26 @@ def test_fastopen_is_accepted_before_established(pair, wire, trace, version):
     assert near(stages["accept_ns"], 0) and near(stages["established_ns"], watch.ns("syn", "established"))
 
 
+@pytest.mark.native
+def test_fastopen_is_counted_while_nobody_knows_it(pair, wire, trace):
+    """Between its SYN and the final ACK only the kernel knows whose a child is; what counts the living goes on meanwhile."""
+    pair.server.sysctl("ipv4/tcp_fastopen", 0x607)
+    hist = trace(pair.server, command="hist", args=["-i", "100ms"])
+    with listen_at(pair, 4) as listener:
+        peer = wire.client_of(listener)
+        peer.send(SYN, b"x" * 100)
+        peer.expect(SYN | ACK)
+        server = listener.accept()[0]
+        time.sleep(0.5)
+        peer.send(ACK)
+        time.sleep(0.3)
+        server.close()
+    assert hist.process.stop() == 0, hist.process.stderr
+    opens = [counter for interval in hist.process.json_lines() for counter in interval["counters"]
+             if counter["metric"] == "opens"]
+    assert [(counter["labels"]["outcome"], counter["count"]) for counter in opens] == [("established", 1)]
+
+
 def dial_both(netns, tracer):
     """The records of a connection by IPv4 and one by IPv6."""
     for addr in ADDRS.values():
