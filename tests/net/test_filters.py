@@ -429,7 +429,8 @@ def run_at_once(table, cases):
             records = [(record, table.find(record)) for record in tracers[name].stop() if record["type"] != "lost"]
             told = Counter((record["type"], end) for record, end in records if end)
             right = Counter(wanted(table, filters))
-            assert told == right, f"{name}: too many {told - right}, missing {right - told}"
+            surplus = [record for record, end in records if (record["type"], end) in told - right]
+            assert told == right, f"{name}: too many {surplus}, missing {right - told}"
             for record, end in records:
                 if end and record["type"] == "close":
                     check_close(record, end)
