@@ -295,8 +295,10 @@ enum sf_count {
 	/* of sums added up by the kernel side */
 	SF_CNT_BOUNDS = 9,     /* durations left out of histograms because they are lower bounds */
 	SF_CNT_BACKWARDS = 10, /* durations left out because their ends came in the wrong order */
-	SF_CNT_FOLDED = 11,    /* records that found no room for a set of their own */
+	SF_CNT_FOLDED =
+		11, /* records that found no room for a set of their own: all of such a record is in set 0 */
 	SF_CNT_GHOSTS = 12,    /* found dead by the sweep */
+	SF_CNT_MISPLACED = 13, /* counts and durations of a set that found no row there: they are in set 0 */
 	__SF_CNT_MAX
 };
 

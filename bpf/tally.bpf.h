@@ -20,7 +20,7 @@ static __always_inline struct sf_row *find_keyed_row(__u64 set, __u32 row)
 	bpf_map_update_elem(&keyed_rows, &key, &no_row, BPF_NOEXIST);
 	r = bpf_map_lookup_elem(&keyed_rows, &key);
 	if (!r)
-		count(SF_CNT_FOLDED);
+		count(SF_CNT_MISPLACED);
 	return r;
 }
 

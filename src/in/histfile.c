@@ -22,10 +22,11 @@
 	(256 << 10) /* a histogram with all buckets has 20 KiB, and cgroups may have long names */
 
 /* What is read of a line: arrays whose elements are many, and the rest. */
-enum member { MEMBER_HISTOGRAMS, MEMBER_COUNTERS, MEMBER_HEAD, __MEMBER_MAX = MEMBER_HEAD + 8 };
+enum member { MEMBER_HISTOGRAMS, MEMBER_COUNTERS, MEMBER_HEAD, __MEMBER_MAX = MEMBER_HEAD + 9 };
 
-static const char *const members[__MEMBER_MAX] = {
-	"histograms", "counters", "v", "type", "time", "by", "interval_ns", "lost", "folded", "lower_bounds"};
+static const char *const members[__MEMBER_MAX] = {"histograms", "counters",  "v",	    "type",
+						  "time",	"by",	     "interval_ns", "lost",
+						  "folded",	"misplaced", "lower_bounds"};
 
 /* One line being read. */
 struct reading {
@@ -435,17 +436,19 @@ static int read_time(struct reading *r, struct json_object *root, struct histsum
 
 static int read_totals(struct reading *r, struct json_object *root, struct histsum *ret_part)
 {
-	uint64_t folded = 0, bounds = 0;
+	struct series_totals totals = {0};
 	struct json_object *lost = NULL;
 	int err = get_member(r, root, "lost", json_type_object, &lost);
 
 	for (unsigned int i = 0; !err && i < __SF_LOST_MAX; i++)
 		err = get_u64(r, lost, names__lost(i), &ret_part->lost[i]);
 	if (!err)
-		err = get_u64(r, root, "folded", &folded);
+		err = get_u64(r, root, "folded", &totals.folded);
+	if (!err && json_object_object_get_ex(root, "misplaced", NULL)) /* the first lines had none */
+		err = get_u64(r, root, "misplaced", &totals.misplaced);
 	if (!err)
-		err = get_u64(r, root, "lower_bounds", &bounds);
-	return err ? err : series__put_totals(r->series, folded, bounds);
+		err = get_u64(r, root, "lower_bounds", &totals.bounds);
+	return err ? err : series__put_totals(r->series, &totals);
 }
 
 static int count_items(struct reading *r, enum member member, size_t *cnt)
@@ -528,7 +531,7 @@ static int add_part(struct histsum *sum, const struct histsum *part)
 {
 	struct series_iter it = {0};
 	struct series_item item;
-	int err = series__put_totals(sum->series, series__folded(part->series), series__bounds(part->series));
+	int err = series__put_totals(sum->series, series__totals(part->series));
 
 	while (!err && series__next(part->series, &it, &item))
 		err = series__put(sum->series, &item);

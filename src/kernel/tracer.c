@@ -320,7 +320,11 @@ int tracer__read_sums(const struct tracer *t, struct sums *sums)
 	if (err)
 		return err;
 	sums__reset(sums);
-	sums__set_totals(sums, stats.counts[SF_CNT_FOLDED], stats.counts[SF_CNT_BOUNDS]);
+	sums__set_totals(sums, &(struct series_totals){
+				       .folded = stats.counts[SF_CNT_FOLDED],
+				       .misplaced = stats.counts[SF_CNT_MISPLACED],
+				       .bounds = stats.counts[SF_CNT_BOUNDS],
+			       });
 	return sums__read(t->skel, t->cpu_cnt, t->cgroups, sums);
 }
 

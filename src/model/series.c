@@ -112,8 +112,7 @@ struct series {
 	size_t index_cap;  /* a power of two, at least twice the sets */
 	struct str key;	   /* of the record being added */
 	struct str other_key;
-	uint64_t folded;
-	uint64_t bounds;
+	struct series_totals totals;
 };
 
 const char *series__metric_name(enum series_metric metric)
@@ -178,8 +177,7 @@ void series__reset(struct series *s)
 	s->set_cnt = 0;
 	s->other = NULL;
 	memset(s->index, 0, s->index_cap * sizeof(*s->index));
-	s->folded = 0;
-	s->bounds = 0;
+	s->totals = (struct series_totals){0};
 }
 
 void series__free(struct series *s)
@@ -391,26 +389,21 @@ int series__put(struct series *s, const struct series_item *item)
 	return item->hist ? merge_hist(slot, item->hist) : merge_count(slot, item->count);
 }
 
-int series__put_totals(struct series *s, uint64_t folded, uint64_t bounds)
+int series__put_totals(struct series *s, const struct series_totals *totals)
 {
-	uint64_t folded_sum, bounds_sum;
+	struct series_totals sum;
 
-	if (__builtin_add_overflow(s->folded, folded, &folded_sum) ||
-	    __builtin_add_overflow(s->bounds, bounds, &bounds_sum))
+	if (__builtin_add_overflow(s->totals.folded, totals->folded, &sum.folded) ||
+	    __builtin_add_overflow(s->totals.misplaced, totals->misplaced, &sum.misplaced) ||
+	    __builtin_add_overflow(s->totals.bounds, totals->bounds, &sum.bounds))
 		return -EOVERFLOW;
-	s->folded = folded_sum;
-	s->bounds = bounds_sum;
+	s->totals = sum;
 	return 0;
 }
 
-uint64_t series__folded(const struct series *s)
+const struct series_totals *series__totals(const struct series *s)
 {
-	return s->folded;
-}
-
-uint64_t series__bounds(const struct series *s)
-{
-	return s->bounds;
+	return &s->totals;
 }
 
 static void describe_label(struct series_item *item, unsigned int label, unsigned int value)

@@ -46,10 +46,14 @@ void series__reset(struct series *s);
  */
 int series__add_row(struct series *s, const struct by_set *set, uint32_t row, const struct sf_row *r);
 
-/* Records whose key found no room. */
-uint64_t series__folded(const struct series *s);
-/* Durations left out of the histograms because they are lower bounds. */
-uint64_t series__bounds(const struct series *s);
+/* What did not get where it belongs. */
+struct series_totals {
+	uint64_t folded;    /* records whose key found no room: in "other" */
+	uint64_t misplaced; /* single counts and durations that found no room in their set: in "other" */
+	uint64_t bounds;    /* durations left out of the histograms because they are lower bounds */
+};
+
+const struct series_totals *series__totals(const struct series *s);
 
 /* One non-empty histogram or counter. All pointers are borrowed until the series changes. */
 struct series_item {
@@ -74,7 +78,7 @@ const char *series__label_name(enum series_metric metric, unsigned int label);
  * Nothing is added then.
  */
 int series__put(struct series *s, const struct series_item *item);
-int series__put_totals(struct series *s, uint64_t folded, uint64_t bounds);
+int series__put_totals(struct series *s, const struct series_totals *totals);
 
 /* Zero-initialised stands before the first item. */
 struct series_iter {

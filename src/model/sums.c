@@ -24,8 +24,7 @@ struct sums {
 	struct set *sets;
 	size_t set_cnt, set_cap;
 	bool is_sorted;
-	uint64_t folded;
-	uint64_t bounds;
+	struct series_totals totals;
 };
 
 int sums__new(struct sums **ret_sums)
@@ -92,10 +91,9 @@ int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of)
 	return err;
 }
 
-void sums__set_totals(struct sums *s, uint64_t folded, uint64_t bounds)
+void sums__set_totals(struct sums *s, const struct series_totals *totals)
 {
-	s->folded = folded;
-	s->bounds = bounds;
+	s->totals = *totals;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -174,6 +172,7 @@ static int add_rows(struct sums *now, const struct sums *before, struct series *
 
 int sums__add_to(struct sums *now, struct sums *before, struct series *series)
 {
+	struct series_totals totals = now->totals;
 	int err;
 
 	sort(now);
@@ -182,6 +181,10 @@ int sums__add_to(struct sums *now, struct sums *before, struct series *series)
 	err = add_rows(now, before, series);
 	if (err)
 		return err;
-	return series__put_totals(series, now->folded - (before ? before->folded : 0),
-				  now->bounds - (before ? before->bounds : 0));
+	if (before) {
+		totals.folded -= before->totals.folded;
+		totals.misplaced -= before->totals.misplaced;
+		totals.bounds -= before->totals.bounds;
+	}
+	return series__put_totals(series, &totals);
 }

@@ -22,8 +22,7 @@ void sums__reset(struct sums *s);
 /* Each row of a set once, all sets after all rows: a set is always made before its first row. 0 or -ENOMEM. */
 int sums__add_row(struct sums *s, uint64_t set, uint32_t row, const struct sf_row *r);
 int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of);
-/* SF_CNT_FOLDED and SF_CNT_BOUNDS. */
-void sums__set_totals(struct sums *s, uint64_t folded, uint64_t bounds);
+void sums__set_totals(struct sums *s, const struct series_totals *totals);
 
 /*
  * Adds to `series` what `now` has and `before` (NULL: nothing) had not. Of a row that both have the extremes are exact where

@@ -46,6 +46,8 @@ static const struct family
 		"Of those, what was missed, by what showed it."),
 	folded = OWN_COUNTER("series_folded",
 		"Records that found no room for a set of their own (--max-series) and were added to 'other'."),
+	misplaced = OWN_COUNTER("series_misplaced",
+		"Single counts and durations that found no room in the set they belong to and were added to 'other'."),
 	bounds = OWN_COUNTER("lower_bounds",
 		"Durations left out of the histograms because only a lower bound of them is known."),
 	left_out = {"synfin_left_out", FAMILY_GAUGE, UNIT_NONE, "Series that this page has no room for, by metric.", NULL},
@@ -300,9 +302,10 @@ void families__walk(const struct metrics *m, const struct family_sink *sink, voi
 	put_oldest(&w);
 	put_lost(&w);
 	put_missed(&w);
-	put_single(&w, &folded, series__folded(m->series));
+	put_single(&w, &folded, series__totals(m->series)->folded);
+	put_single(&w, &misplaced, series__totals(m->series)->misplaced);
 	put_left_out(&w);
-	put_single(&w, &bounds, series__bounds(m->series));
+	put_single(&w, &bounds, series__totals(m->series)->bounds);
 	put_version(&w);
 	put_hooks(&w);
 	put_runs(&w);

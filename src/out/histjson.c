@@ -178,8 +178,9 @@ void report__write_json(struct str *s, const struct report *r)
 	put_items(&j, r->series, "counters", false);
 	if (r->census)
 		put_census(&j, r->census);
-	json__key_u64(&j, "lower_bounds", series__bounds(r->series));
-	json__key_u64(&j, "folded", series__folded(r->series));
+	json__key_u64(&j, "lower_bounds", series__totals(r->series)->bounds);
+	json__key_u64(&j, "folded", series__totals(r->series)->folded);
+	json__key_u64(&j, "misplaced", series__totals(r->series)->misplaced);
 	put_lost(&j, r);
 	json__end_object(&j);
 	str__append_char(s, '\n', 1);

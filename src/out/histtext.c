@@ -131,17 +131,23 @@ static void put_hist(struct str *s, const struct by *by, const struct series_ite
 
 static void put_lost(struct str *s, const struct report *r)
 {
+	const struct series_totals *totals = series__totals(r->series);
 	unsigned int i;
 
 	for (i = 0; i < __SF_LOST_MAX; i++) {
 		if (r->lost[i])
 			str__appendf(s, "lost: %" PRIu64 " %s\n", r->lost[i], names__lost(i));
 	}
-	if (series__bounds(r->series))
+	if (totals->bounds)
 		str__appendf(s, "left out: %" PRIu64 " durations known only as lower bounds\n",
-			     series__bounds(r->series));
-	if (series__folded(r->series))
-		str__appendf(s, "added to 'other': %" PRIu64 " records\n", series__folded(r->series));
+			     totals->bounds);
+	if (totals->folded)
+		str__appendf(s, "added to 'other': %" PRIu64 " records\n", totals->folded);
+	if (totals->misplaced)
+		str__appendf(s,
+			     "added to 'other' for want of room in their set: %" PRIu64
+			     " counts and durations\n",
+			     totals->misplaced);
 }
 
 static void put_group(struct str *s, const struct census_group *g)

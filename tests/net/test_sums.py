@@ -279,6 +279,28 @@ def test_no_room_for_a_set(netns, trace):
     assert len({item["key"] for item in opens if not item["other"]}) == 3
     assert sum(item["count"] for item in others) == 17 and others[0]["by"] == {"lport": "other"}
     assert interval["folded"] >= 34  # each of them has an open and a close at least
+    assert interval["misplaced"] == 0  # no set lacks a row
+
+
+def test_no_room_for_a_row(netns, trace):
+    """
+    One set, whose durations are too many powers of two for the rows that it may have: what finds none is added to "other",
+    and counted as that. No record is without a set.
+    """
+    hist = trace(netns, command="hist", args=["--by", "netns", "--max-series", "1"])
+    for power in range(12):
+        near, far = dial(netns, netns)
+        time.sleep(0.0001 * 2 ** power)
+        near.shutdown(socket.SHUT_WR)
+        time.sleep(0.0001 * 2 ** power)
+        far.close()
+        near.close()
+    time.sleep(0.3)
+    (interval,) = stop(hist)
+    lives = [item for item in interval["histograms"] if item["metric"] == "life"]
+    assert sum(item["count"] for item in lives) == 24
+    assert {item["other"] for item in interval["histograms"]} == {False, True}
+    assert interval["folded"] == 0 and interval["misplaced"] > 0
 
 
 def unseen(exact, counted):

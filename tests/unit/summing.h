@@ -51,7 +51,7 @@ int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum sf_certain
 	if (sf_duration(from, to, certainty) != SF_KNOWN || slot >= SF_FIRST_COUNTER)
 		return 0;
 	if (certainty != SF_EXACT)
-		return series__put_totals(tally_into.series, 0, 1);
+		return series__put_totals(tally_into.series, &(struct series_totals){.bounds = 1});
 	place = sf_hist_place(slot, sf_hist_index(to - from));
 	row.counts[place.at] = 1;
 	add_row(place, &row);

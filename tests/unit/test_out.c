@@ -420,7 +420,8 @@ static void test_histjson(void **state)
 		k.text, "\"counters\":[{\"key\":\"\",\"by\":{},\"other\":false,\"metric\":\"opens\","));
 	assert_non_null(strstr(
 		k.text, "\"mono_ns\":30,\"interval_ns\":20,\"by\":[],\"histograms\":[],\"counters\":[],"
-			"\"alive\":{},\"piled_up\":[],\"lower_bounds\":0,\"folded\":0,\"lost\":{\"dropped\":"
+			"\"alive\":{},\"piled_up\":[],\"lower_bounds\":0,\"folded\":0,\"misplaced\":0,"
+			"\"lost\":{\"dropped\":"
 			"0,\"missed\":0,"
 			"\"evicted\":0,\"unattributed\":0}}"));
 	close_sink(&k);

@@ -164,9 +164,9 @@ static void test_lower_bounds(void **state)
 	assert_int_equal(find(s, SERIES_STATE, "fin_wait2", NULL, NULL), 0);
 	assert_int_equal(find(s, SERIES_CLOSE, "fin", "local", NULL), 0);
 	assert_int_equal(find(s, SERIES_LIFE, "client", NULL, NULL), 0);
-	assert_int_equal(series__bounds(s), 4);
+	assert_int_equal(series__totals(s)->bounds, 4);
 	series__reset(s);
-	assert_int_equal(series__bounds(s), 0);
+	assert_int_equal(series__totals(s)->bounds, 0);
 	assert_int_equal(count_items(s), 0);
 	series__free(s);
 }
