@@ -65,6 +65,12 @@ static inline struct sf_place sf_hist_place(__u32 slot, __u32 bucket)
 	return (struct sf_place){slot * SF_HIST_ROWS + n / SF_ROW_CNT, n % SF_ROW_CNT};
 }
 
+/* The bucket of count `i` of a histogram's row of this number; SF_HIST_BUCKETS or more: none. */
+static inline __u32 sf_hist_bucket(__u32 number, __u32 i)
+{
+	return number * SF_ROW_CNT + i - (SF_ROW_CNT - 1);
+}
+
 static inline struct sf_place sf_counter_place(__u32 slot)
 {
 	__u32 n = slot - SF_FIRST_COUNTER;

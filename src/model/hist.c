@@ -57,12 +57,6 @@ static uint64_t clamp_sum(uint64_t sum_ns, const struct span *s)
 	return sum_ns < s->least ? s->least : sum_ns > s->most ? s->most : sum_ns;
 }
 
-/* The bucket of a count of a row; SF_HIST_BUCKETS or more: none. */
-static uint32_t bucket_of(uint32_t number, uint32_t i)
-{
-	return number * SF_ROW_CNT + i - (SF_ROW_CNT - 1);
-}
-
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 {
 	uint32_t first = 0, last = 0;
@@ -70,7 +64,7 @@ void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 	struct span span = {0};
 
 	for (uint32_t i = 0; i < SF_ROW_CNT; i++) {
-		uint32_t bucket = bucket_of(number, i);
+		uint32_t bucket = sf_hist_bucket(number, i);
 
 		if (!r->counts[i] || bucket >= SF_HIST_BUCKETS)
 			continue;
@@ -91,8 +85,8 @@ void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 		min_ns = least;
 	}
 	for (uint32_t i = 0; i < SF_ROW_CNT; i++) {
-		if (r->counts[i] && bucket_of(number, i) < SF_HIST_BUCKETS)
-			widen(&span, bucket_of(number, i), r->counts[i], min_ns, max_ns);
+		if (r->counts[i] && sf_hist_bucket(number, i) < SF_HIST_BUCKETS)
+			widen(&span, sf_hist_bucket(number, i), r->counts[i], min_ns, max_ns);
 	}
 	add_extremes(h, min_ns, max_ns);
 	h->count += count;

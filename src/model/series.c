@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/names.h"
+#include "model/packed.h"
 
 static const char *segment_name(unsigned int segment)
 {
@@ -91,7 +92,7 @@ static const size_t first_slot[__SERIES_MAX + 1] = {
 _Static_assert(SF_RST_REASONS == NAMES_RST_REASON_CNT + 1, "one for each word, and one for none");
 
 union slot {
-	struct hist *hist;
+	struct packed *hist;
 	uint64_t count;
 };
 
@@ -279,12 +280,7 @@ static int add_hist_row(struct set *set, uint32_t row, const struct sf_row *r)
 {
 	union slot *slot = &set->slots[row / SF_HIST_ROWS];
 
-	if (!slot->hist)
-		slot->hist = calloc(1, sizeof(*slot->hist));
-	if (!slot->hist)
-		return -ENOMEM;
-	hist__add_row(slot->hist, row % SF_HIST_ROWS, r);
-	return 0;
+	return packed__add_row(&slot->hist, row % SF_HIST_ROWS, r);
 }
 
 int series__add_row(struct series *s, const struct by_set *of, uint32_t row, const struct sf_row *r)
@@ -350,12 +346,7 @@ static int merge_hist(union slot *slot, const struct hist *from)
 	if (slot->hist && (__builtin_add_overflow(slot->hist->count, from->count, &sum) ||
 			   __builtin_add_overflow(slot->hist->sum_ns, from->sum_ns, &sum)))
 		return -EOVERFLOW;
-	if (!slot->hist)
-		slot->hist = calloc(1, sizeof(*slot->hist));
-	if (!slot->hist)
-		return -ENOMEM;
-	hist__merge(slot->hist, from);
-	return 0;
+	return packed__add(&slot->hist, from);
 }
 
 static int merge_count(union slot *slot, uint64_t count)
@@ -415,7 +406,8 @@ static void describe_label(struct series_item *item, unsigned int label, unsigne
 	item->label[label].value = l->name && !word ? "unknown" : word;
 }
 
-static void describe_slot(const struct set *set, size_t slot, struct series_item *ret_item)
+static void describe_slot(const struct set *set, size_t slot, struct hist *shown,
+			  struct series_item *ret_item)
 {
 	unsigned int metric = 0;
 	size_t at;
@@ -427,8 +419,9 @@ static void describe_slot(const struct set *set, size_t slot, struct series_item
 	describe_label(ret_item, 0, (unsigned int)(at / value_cnt(metric, 1)));
 	describe_label(ret_item, 1, (unsigned int)(at % value_cnt(metric, 1)));
 	if (SERIES_IS_HIST(metric)) {
-		ret_item->hist = set->slots[slot].hist;
-		ret_item->count = ret_item->hist->count;
+		packed__unpack(set->slots[slot].hist, shown);
+		ret_item->hist = shown;
+		ret_item->count = shown->count;
 	} else {
 		ret_item->count = set->slots[slot].count;
 	}
@@ -455,7 +448,7 @@ static bool next_in(const struct series *s, size_t begin, size_t end, struct ser
 			size_t slot = it->slot++;
 
 			if (is_used(set, slot)) {
-				describe_slot(set, slot, ret_item);
+				describe_slot(set, slot, &it->shown, ret_item);
 				return true;
 			}
 		}

@@ -55,7 +55,10 @@ struct series_totals {
 
 const struct series_totals *series__totals(const struct series *s);
 
-/* One non-empty histogram or counter. All pointers are borrowed until the series changes. */
+/*
+ * One non-empty histogram or counter. All pointers are borrowed until the series changes, but `hist` from the iterator, until the next
+ * item.
+ */
 struct series_item {
 	const char *key; /* the set, as by__append_key() */
 	bool is_other;	 /* the set of what found no room; each value of `key` is "other" */
@@ -84,6 +87,7 @@ int series__put_totals(struct series *s, const struct series_totals *totals);
 struct series_iter {
 	size_t set;
 	size_t slot;
+	struct hist shown; /* that of the last item */
 };
 
 /* The next non-empty item, set by set in order of first sight, metrics in order of their enum. */

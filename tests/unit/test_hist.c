@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model/hist.h"
+#include "model/packed.h"
 #include "sample.h"
 
 #define LAST (SF_HIST_BUCKETS - 1)
@@ -181,6 +182,39 @@ static void test_merge(void **state)
 	assert_memory_equal(&sum, &all, sizeof(all));
 }
 
+/* Row by row or all at once, in any order: unpacked it is the histogram of the same samples. */
+static void test_packed(void **state)
+{
+	struct hist parts[4] = {0}, all = {0}, got;
+	struct packed *by_row = NULL, *sum = NULL;
+	uint64_t seed = 6;
+
+	(void)state;
+	packed__unpack(NULL, &got);
+	assert_memory_equal(&got, &all, sizeof(all));
+	assert_int_equal(packed__add(&sum, &all), 0);
+	assert_null(sum);
+	for (unsigned int i = 0; i < 10000; i++) {
+		uint64_t v = i ? next_random(&seed) >> (20 + next_random(&seed) % 40) : UINT64_MAX / 2;
+		struct sf_place place = sf_hist_place(0, sf_hist_index(v));
+		struct sf_row row = {.sum_ns = v, .most_ns = v, .least_ns = ~v};
+
+		row.counts[place.at] = 1;
+		assert_int_equal(packed__add_row(&by_row, place.row, &row), 0);
+		hist__add_row(&parts[i % 4], place.row, &row);
+		hist__add_row(&all, place.row, &row);
+	}
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(packed__add(&sum, &parts[i]), 0);
+	packed__unpack(by_row, &got);
+	assert_memory_equal(&got, &all, sizeof(all));
+	packed__unpack(sum, &got);
+	assert_memory_equal(&got, &all, sizeof(all));
+	assert_true(by_row->row_cnt <= SF_HIST_ROWS);
+	free(by_row);
+	free(sum);
+}
+
 /* Rows are read while they are written: whatever is read, what comes of it is what samples in the buckets can have. */
 static void test_torn_rows(void **state)
 {
@@ -233,7 +267,7 @@ int main(void)
 		cmocka_unit_test(test_empty),		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_quantiles),	cmocka_unit_test(test_huge_counts),
 		cmocka_unit_test(test_merge),		cmocka_unit_test(test_torn_rows),
-		cmocka_unit_test(test_rounded_extreme),
+		cmocka_unit_test(test_rounded_extreme), cmocka_unit_test(test_packed),
 	};
 
 	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);

@@ -24,9 +24,10 @@ static bool is_label(const struct series_item *item, unsigned int i, const char 
 static uint64_t find(const struct series *s, enum series_metric metric, const char *a, const char *b,
 		     const struct hist **ret_hist)
 {
-	struct series_iter it = {0};
+	static struct series_iter it; /* the histogram is in it */
 	struct series_item item;
 
+	it = (struct series_iter){0};
 	while (series__next(s, &it, &item)) {
 		assert_true(item.count > 0);
 		assert_true((item.hist != NULL) == SERIES_IS_HIST(item.metric));

@@ -26,9 +26,10 @@ static void add_row(struct sums *s, uint64_t set, uint64_t ns, uint64_t n, uint6
 
 static const struct hist *only_hist(const struct series *s, const char *key)
 {
-	struct series_iter it = {0};
+	static struct series_iter it; /* the histogram is in it */
 	struct series_item item;
 
+	it = (struct series_iter){0};
 	while (series__next_of(s, SERIES_ACCEPT_WAIT, &it, &item)) {
 		if (!strcmp(item.key, key))
 			return item.hist;
