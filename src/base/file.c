@@ -9,18 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/write.h"
+
 #define READABLE_BY_ALL 0644
-
-static int fill(int fd, struct str *text, mode_t mode)
-{
-	int err = str__write(text, fd);
-
-	if (!err && (fchmod(fd, mode) || fsync(fd)))
-		err = -errno;
-	if (close(fd) && !err)
-		err = -errno;
-	return err;
-}
 
 /* Neither waits for a writer nor touches what a device does when it is opened. */
 static int open_regular(const char *path)
@@ -107,20 +98,49 @@ int file__check_replace(const char *path)
 	return fd < 0 ? fd : 0;
 }
 
+int file__begin(const char *path, struct file_new *ret_new)
+{
+	struct file_new f = {0};
+
+	f.fd = make_temporary(path, &f.temporary);
+	if (f.fd < 0) {
+		str__fini(&f.temporary);
+		return f.fd;
+	}
+	*ret_new = f;
+	return 0;
+}
+
+int file__add(void *ctx, const char *bytes, size_t sz)
+{
+	const struct file_new *f = ctx;
+	size_t done;
+
+	return write__all(f->fd, bytes, sz, NULL, &done);
+}
+
+int file__end(struct file_new *f, const char *path, mode_t mode, int err)
+{
+	if (!err && (fchmod(f->fd, mode) || fsync(f->fd)))
+		err = -errno;
+	if (close(f->fd) && !err)
+		err = -errno;
+	if (!err && rename(f->temporary.buf, path))
+		err = -errno;
+	if (err)
+		unlink(str__text(&f->temporary));
+	str__fini(&f->temporary);
+	return err;
+}
+
 int file__replace(const char *path, struct str *text, mode_t mode)
 {
-	struct str temporary = {0};
-	int fd = make_temporary(path, &temporary), err = fd < 0 ? fd : 0;
+	struct file_new f = {.fd = -1};
+	int err = file__begin(path, &f);
 
-	if (!err) {
-		err = fill(fd, text, mode);
-		if (!err && rename(temporary.buf, path))
-			err = -errno;
-		if (err)
-			unlink(temporary.buf);
-	}
+	if (!err)
+		err = file__end(&f, path, mode, str__write(text, f.fd));
 	str__reset(text);
-	str__fini(&temporary);
 	return err;
 }
 

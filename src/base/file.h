@@ -22,9 +22,23 @@ int file__create(const char *path);
  */
 int file__check_replace(const char *path);
 
+/* A file that is to take the place of another. */
+struct file_new {
+	int fd;
+	struct str temporary; /* its name so far */
+};
+
 /*
- * Puts the text where `path` is, so that whoever opens it sees the old contents or the new ones, whole: a new
- * file of the same directory, synced and with this mode whatever the umask, takes its name. Empties the text. 0 or -errno; then what was
+ * A new file beside `path`, to be filled by file__add(), a pieces_fn whose `ctx` it is. 0 or -errno. -EOPNOTSUPP: `path` is not
+ * replaceable.
+ */
+int file__begin(const char *path, struct file_new *ret_new);
+int file__add(void *ctx, const char *bytes, size_t sz);
+/* It takes the name `path`, synced and with this mode whatever the umask, unless `err` says that it is not whole. 0 or -errno, or `err`. */
+int file__end(struct file_new *f, const char *path, mode_t mode, int err);
+
+/*
+ * Puts the text where `path` is by such a file, so that whoever opens it sees the old contents or the new ones, whole. Empties the text. 0 or -errno; then what was
  * there stands. -EOPNOTSUPP: it is not replaceable.
  */
 int file__replace(const char *path, struct str *text, mode_t mode);

@@ -22,12 +22,13 @@
 #include "out/protobuf.h"
 #include "out/report.h"
 
-#define MAX_RUNS       128	      /* more than there are programs */
-#define STALLED_NS     10000000000ULL /* the main thread stood still for so long: not alive */
-#define PAGE_BYTES     (128UL << 20)  /* of one page; two of them fit into what the server holds */
-#define PROTOBUF_SHARE 4	      /* its messages take so many times as much before they are packed */
-#define TEXTFILE_MODE  0644	      /* node_exporter is another user */
-#define STATE_MODE     0600	      /* names and PIDs are in it */
+#define MAX_RUNS   128		  /* more than there are programs */
+#define STALLED_NS 10000000000ULL /* the main thread stood still for so long: not alive */
+#define PAGE_BYTES (128UL << 20)  /* of one page, before it is compressed */
+#define PROTOBUF_BYTES \
+	(32UL << 20)	   /* of one of protobuf, whose families have to be whole before they are told */
+#define TEXTFILE_MODE 0644 /* node_exporter is another user */
+#define STATE_MODE    0600 /* names and PIDs are in it */
 
 struct exporter {
 	int argc;
@@ -51,7 +52,7 @@ struct exporter {
 struct rendering {
 	const struct exporter *exporter;
 	enum http_form form;
-	struct str *text;
+	struct pieces *to;
 	uint64_t read_ns; /* of the sums */
 	struct metrics_run runs[MAX_RUNS];
 	size_t run_cnt;
@@ -74,30 +75,30 @@ static void render_locked(void *ctx, const struct metrics *m)
 	named.naming = opts->naming;
 	named.runs = r->runs;
 	named.run_cnt = r->run_cnt;
-	named.max_bytes = r->form == HTTP_FORM_PROTOBUF ? PAGE_BYTES / PROTOBUF_SHARE : PAGE_BYTES;
+	named.max_bytes = r->form == HTTP_FORM_PROTOBUF ? PROTOBUF_BYTES : PAGE_BYTES;
 	r->read_ns = m->read_ns;
 	switch (r->form) {
 	case HTTP_FORM_OPENMETRICS:
-		openmetrics__write(r->text, &named, &opts->edges);
+		openmetrics__write(r->to, &named, &opts->edges);
 		break;
 	case HTTP_FORM_PROTOBUF:
-		protobuf__write(r->text, &named, &opts->edges);
+		protobuf__write(r->to, &named, &opts->edges);
 		break;
 	default:
-		openmetrics__write_classic(r->text, &named, &opts->edges);
+		openmetrics__write_classic(r->to, &named, &opts->edges);
 	}
 }
 
-static int render(void *ctx, enum http_form form, struct str *ret_text, uint64_t *ret_read_ns)
+static int render(void *ctx, enum http_form form, struct pieces *to, uint64_t *ret_read_ns)
 {
 	struct exporter *e = ctx;
-	struct rendering r = {.exporter = e, .form = form, .text = ret_text};
+	struct rendering r = {.exporter = e, .form = form, .to = to};
 	int err;
 
 	tracer__run_times(e->tracer, add_run, &r);
 	err = collector__read(e->collector, render_locked, &r);
 	*ret_read_ns = r.read_ns;
-	return err ? err : str__error(ret_text);
+	return err;
 }
 
 static bool is_alive(void *ctx)
@@ -174,20 +175,30 @@ static void stay_alive(void *ctx)
 	notify__send("WATCHDOG=1");
 }
 
+static int replace_textfile(struct exporter *e)
+{
+	struct file_new file = {.fd = -1};
+	struct pieces to = {.take = file__add, .ctx = &file};
+	uint64_t read_ns;
+	int err = file__begin(e->opts.textfile, &file), end;
+
+	if (err)
+		return err;
+	err = render(e, HTTP_FORM_CLASSIC, &to, &read_ns);
+	end = pieces__end(&to);
+	pieces__fini(&to);
+	return file__end(&file, e->opts.textfile, TEXTFILE_MODE, err ? err : end);
+}
+
 /* A disk that is full for a while is no reason to lose the sums: it is told once and tried again. */
 static void write_textfile(void *ctx)
 {
 	struct exporter *e = ctx;
-	struct str text = {0};
-	uint64_t read_ns;
 	int err;
 
 	if (!e->opts.textfile)
 		return;
-	err = render(e, HTTP_FORM_CLASSIC, &text, &read_ns);
-	if (!err)
-		err = file__replace(e->opts.textfile, &text, TEXTFILE_MODE);
-	str__fini(&text);
+	err = replace_textfile(e);
 	if (err && err != e->file_err)
 		log__error("cannot write %s: %s", e->opts.textfile, strerror(-err));
 	e->file_err = err;

@@ -16,20 +16,29 @@ struct renderer {
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t changed;
 	bool stop;
-	bool is_asked[PAGE_CNT];
-	bool is_done[PAGE_CNT];
-	struct rendered done[PAGE_CNT];
+	bool is_asked[__HTTP_FORM_MAX];
+	bool is_done[__HTTP_FORM_MAX];
+	struct rendered done[__HTTP_FORM_MAX];
 };
 
-static struct rendered render_page(const struct renderer *r, int page)
+static struct rendered render_page(const struct renderer *r, enum http_form form)
 {
+	struct pieces to = {.take = gzip__take};
 	struct rendered rendered = {0};
+	struct gzip *gzip = NULL;
+	int err;
 
-	rendered.err = r->render(r->ctx, page_form(page), &rendered.text, &rendered.read_ns);
-	if (!rendered.err && page_is_gzip(page))
-		rendered.err = gzip__compress(&rendered.text);
+	rendered.err = gzip__new(&gzip);
 	if (rendered.err)
-		str__fini(&rendered.text);
+		return rendered;
+	to.ctx = gzip;
+	rendered.err = r->render(r->ctx, form, &to, &rendered.read_ns);
+	err = pieces__end(&to);
+	rendered.err = rendered.err ? rendered.err : err;
+	rendered.plain_sz = to.done;
+	err = gzip__end(gzip, rendered.err ? NULL : &rendered.gzip);
+	rendered.err = rendered.err ? rendered.err : err;
+	pieces__fini(&to);
 	return rendered;
 }
 
@@ -37,8 +46,8 @@ static struct rendered render_page(const struct renderer *r, int page)
 static int next_page(struct renderer *r, int last)
 {
 	while (!r->stop) {
-		for (int i = 1; i <= PAGE_CNT; i++) {
-			int page = (last + i) % PAGE_CNT;
+		for (int i = 1; i <= __HTTP_FORM_MAX; i++) {
+			int page = (last + i) % __HTTP_FORM_MAX;
 
 			if (r->is_asked[page])
 				return page;
@@ -57,7 +66,7 @@ static void *work(void *arg)
 	for (int page = 0; (page = next_page(r, page)) >= 0;) {
 		r->is_asked[page] = false;
 		pthread_mutex_unlock(&r->lock);
-		rendered = render_page(r, page);
+		rendered = render_page(r, (enum http_form)page);
 		pthread_mutex_lock(&r->lock);
 		r->done[page] = rendered;
 		r->is_done[page] = true;
@@ -95,31 +104,31 @@ void renderer__stop(struct renderer *r)
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
-	for (int page = 0; page < PAGE_CNT; page++)
-		str__fini(&r->done[page].text);
+	for (int page = 0; page < __HTTP_FORM_MAX; page++)
+		str__fini(&r->done[page].gzip);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 
-void renderer__ask(struct renderer *r, int page)
+void renderer__ask(struct renderer *r, enum http_form form)
 {
 	pthread_mutex_lock(&r->lock);
-	r->is_asked[page] = true;
+	r->is_asked[form] = true;
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 }
 
-bool renderer__take(struct renderer *r, int page, struct rendered *ret_rendered)
+bool renderer__take(struct renderer *r, enum http_form form, struct rendered *ret_rendered)
 {
 	bool is_done;
 
 	pthread_mutex_lock(&r->lock);
-	is_done = r->is_done[page];
+	is_done = r->is_done[form];
 	if (is_done) {
-		*ret_rendered = r->done[page];
-		r->done[page] = (struct rendered){0};
-		r->is_done[page] = false;
+		*ret_rendered = r->done[form];
+		r->done[form] = (struct rendered){0};
+		r->is_done[form] = false;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return is_done;

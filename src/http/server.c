@@ -22,10 +22,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/clients.h"
+#include "http/gzip.h"
 
 #define NS_PER_MS      1000000ULL
 #define NS_PER_SEC     1000000000ULL
 #define REQUEST_BYTES  (16 << 10) /* of a connection: request line, headers, answer's headers */
+#define PLAIN_BYTES    (64 << 10) /* of a page that is unpacked for a client, at a time */
 #define ACCEPTS	       64	  /* in a row, before clients are served again */
 #define PAUSE_NS       (100 * NS_PER_MS)
 #define PAGE_FRESH_NS  (100 * NS_PER_MS) /* maximum age of the sums when the request comes */
@@ -39,12 +41,27 @@ const struct server_limits server_default_limits = {
 	.held_bytes = 256 << 20,
 };
 
-/* One form of the metrics, plain or compressed, shared by all clients. */
+/* The memory of a page: its own, and that of all clients that are being sent it. */
+struct held {
+	struct server *srv;
+	unsigned int users;
+	struct str gzip;
+	size_t plain_sz;
+};
+
+/* One form of the metrics, shared by all clients. */
 struct page {
-	struct MHD_Response *response; /* NULL: rendering failed */
+	struct held *held;	   /* NULL: rendering failed */
+	struct MHD_Response *gzip; /* for those that take it so; each of the others has one of its own */
 	bool is_there;
 	bool is_asked;
 	uint64_t read_ns;
+};
+
+/* Unpacks a page for one client. */
+struct reader {
+	struct held *held;
+	struct gunzip *gunzip;
 };
 
 struct server {
@@ -55,19 +72,13 @@ struct server {
 	struct renderer *renderer;
 	struct clients clients;
 	struct client *newcomer; /* during MHD_add_connection() */
-	struct page pages[PAGE_CNT];
+	struct page pages[__HTTP_FORM_MAX];
 	size_t held;	    /* bytes of all pages that have not been freed */
 	uint64_t accept_ns; /* when to accept again, after an error */
 	bool has_refused_host;
 	int wake_fd;
 	pthread_t thread;
 	atomic_bool stop;
-};
-
-/* The memory of a page that is being sent. */
-struct held_text {
-	struct server *srv;
-	struct str text;
 };
 
 static const char front_page[] =
@@ -150,30 +161,152 @@ static void end_answer(void *ctx, struct MHD_Connection *c, void **request,
 	clients__move(&srv->clients, client, CLIENT_ASKING, clock__mono_ns());
 }
 
-static enum MHD_Result wait_for_page(struct server *srv, struct client *client, int page)
+static enum MHD_Result wait_for_page(struct server *srv, struct client *client, enum http_form form)
 {
-	if (!srv->pages[page].is_asked)
-		renderer__ask(srv->renderer, page);
-	srv->pages[page].is_asked = true;
-	client->waits_for = page;
+	if (!srv->pages[form].is_asked)
+		renderer__ask(srv->renderer, form);
+	srv->pages[form].is_asked = true;
+	client->waits_for = (int)form;
 	MHD_suspend_connection(client->connection);
 	return MHD_YES;
+}
+
+static void drop_held(struct held *held)
+{
+	if (!held || --held->users)
+		return;
+	held->srv->held -= held->gzip.len;
+	str__fini(&held->gzip);
+	free(held);
+}
+
+static void drop_held_fn(void *ctx)
+{
+	drop_held(ctx);
+}
+
+/* Takes the text over. NULL: out of memory. */
+static struct held *hold(struct server *srv, struct rendered *rendered)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	if (!held) {
+		str__fini(&rendered->gzip);
+		return NULL;
+	}
+	*held = (struct held){.srv = srv, .users = 1, .gzip = rendered->gzip, .plain_sz = rendered->plain_sz};
+	srv->held += held->gzip.len;
+	return held;
+}
+
+static void add_headers(struct MHD_Response *response, enum http_form form)
+{
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, accept__content_type(form));
+	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+}
+
+static struct MHD_Response *make_gzip_response(struct held *held, enum http_form form)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+		held->gzip.len, held->gzip.buf, drop_held_fn, held);
+
+	if (!response)
+		return NULL;
+	held->users++;
+	add_headers(response, form);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+	return response;
+}
+
+static ssize_t read_plain(void *ctx, uint64_t at, char *buf, size_t sz)
+{
+	struct reader *reader = ctx;
+	ssize_t got = gunzip__read(reader->gunzip, buf, sz);
+
+	(void)at; /* each byte is asked for once, in order */
+	return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_reader(void *ctx)
+{
+	struct reader *reader = ctx;
+
+	gunzip__free(reader->gunzip);
+	drop_held(reader->held);
+	free(reader);
+}
+
+/* NULL: out of memory. */
+static struct reader *make_reader(struct held *held)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return NULL;
+	if (gunzip__new(&held->gzip, &reader->gunzip)) {
+		free(reader);
+		return NULL;
+	}
+	reader->held = held;
+	held->users++;
+	return reader;
+}
+
+static struct MHD_Response *make_plain_response(struct held *held, enum http_form form)
+{
+	struct reader *reader = make_reader(held);
+	struct MHD_Response *response;
+
+	if (!reader)
+		return NULL;
+	response = MHD_create_response_from_callback(held->plain_sz, PLAIN_BYTES, read_plain, reader,
+						     free_reader);
+	if (!response) {
+		free_reader(reader);
+		return NULL;
+	}
+	add_headers(response, form);
+	return response;
+}
+
+/* The page lives on until all clients that are being sent it have it. */
+static void retire_page(struct page *page)
+{
+	if (page->gzip)
+		MHD_destroy_response(page->gzip);
+	drop_held(page->held);
+	page->gzip = NULL;
+	page->held = NULL;
+	page->is_there = false;
+}
+
+static enum MHD_Result send_plain(struct MHD_Connection *c, const struct page *page, enum http_form form)
+{
+	struct MHD_Response *response = make_plain_response(page->held, form);
+	enum MHD_Result result;
+
+	if (!response)
+		return MHD_NO;
+	result = MHD_queue_response(c, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return result;
 }
 
 /* Called again when the page that the client waits for is there. */
 static enum MHD_Result answer_metrics(struct server *srv, struct client *client)
 {
 	struct MHD_Connection *c = client->connection;
-	int index = page_index(accept__form(header(c, MHD_HTTP_HEADER_ACCEPT)),
-			       accept__has_gzip(header(c, MHD_HTTP_HEADER_ACCEPT_ENCODING)));
-	const struct page *page = &srv->pages[index];
+	enum http_form form = accept__form(header(c, MHD_HTTP_HEADER_ACCEPT));
+	const struct page *page = &srv->pages[form];
 
 	if (!page->is_there || page->read_ns + PAGE_FRESH_NS <= client->asked_ns)
-		return wait_for_page(srv, client, index);
-	if (!page->response)
+		return wait_for_page(srv, client, form);
+	if (!page->held)
 		return answer_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "the metrics could not be read\n");
 	client->holds_page = true;
-	return MHD_queue_response(c, MHD_HTTP_OK, page->response);
+	if (accept__has_gzip(header(c, MHD_HTTP_HEADER_ACCEPT_ENCODING)))
+		return MHD_queue_response(c, MHD_HTTP_OK, page->gzip);
+	return send_plain(c, page, form);
 }
 
 static bool has_body(struct MHD_Connection *c)
@@ -247,50 +380,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 	return answer_text(c, MHD_HTTP_NOT_FOUND, "there are /metrics and /healthz\n");
 }
 
-static void free_held(void *ctx)
-{
-	struct held_text *held = ctx;
-
-	held->srv->held -= held->text.len;
-	str__fini(&held->text);
-	free(held);
-}
-
-/* Takes the text over. NULL: out of memory. */
-static struct MHD_Response *make_response(struct server *srv, int page, struct str *text)
-{
-	struct held_text *held = malloc(sizeof(*held));
-	struct MHD_Response *response;
-
-	if (!held) {
-		str__fini(text);
-		return NULL;
-	}
-	*held = (struct held_text){.srv = srv, .text = *text};
-	srv->held += held->text.len;
-	response = MHD_create_response_from_buffer_with_free_callback_cls(held->text.len, held->text.buf,
-									  free_held, held);
-	if (!response) {
-		free_held(held);
-		return NULL;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-				accept__content_type(page_form(page)));
-	MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
-	if (page_is_gzip(page))
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-	return response;
-}
-
-/* The page lives on until all clients that are being sent it have it. */
-static void retire_page(struct page *page)
-{
-	if (page->response)
-		MHD_destroy_response(page->response);
-	page->response = NULL;
-	page->is_there = false;
-}
-
 static struct client *find_holder(struct server *srv)
 {
 	struct client *client = NULL;
@@ -308,7 +397,7 @@ static void make_room(struct server *srv, size_t sz)
 {
 	struct client *holder;
 
-	for (int i = 0; i < PAGE_CNT && srv->held + sz > srv->config.limits.held_bytes; i++)
+	for (int i = 0; i < __HTTP_FORM_MAX && srv->held + sz > srv->config.limits.held_bytes; i++)
 		retire_page(&srv->pages[i]);
 	while (srv->held + sz > srv->config.limits.held_bytes && (holder = find_holder(srv))) {
 		drop(srv, holder);
@@ -316,33 +405,33 @@ static void make_room(struct server *srv, size_t sz)
 	}
 }
 
-static void resume_waiting(struct server *srv, int page)
+static void resume_waiting(struct server *srv, enum http_form form)
 {
 	struct client *client = NULL;
 
 	TAILQ_FOREACH(client, &srv->clients.stage[CLIENT_SCRAPING], entry)
 	{
-		if (client->waits_for != page)
+		if (client->waits_for != (int)form)
 			continue;
 		client->waits_for = CLIENT_WAITS_FOR_NONE;
 		MHD_resume_connection(client->connection);
 	}
 }
 
-static void publish(struct server *srv, int index, struct rendered *rendered)
+static void publish(struct server *srv, enum http_form form, struct rendered *rendered)
 {
-	struct page *page = &srv->pages[index];
+	struct page *page = &srv->pages[form];
 
-	make_room(srv, rendered->text.len);
+	make_room(srv, rendered->gzip.len);
 	retire_page(page);
-	if (!rendered->err)
-		page->response = make_response(srv, index, &rendered->text);
 	*page = (struct page){
-		.response = page->response,
+		.held = rendered->err ? NULL : hold(srv, rendered),
 		.is_there = true,
 		.read_ns = rendered->err ? clock__mono_ns() : rendered->read_ns,
 	};
-	resume_waiting(srv, index);
+	if (page->held)
+		page->gzip = make_gzip_response(page->held, form);
+	resume_waiting(srv, form);
 	(void)MHD_run(srv->daemon); /* before room is made for the next page */
 }
 
@@ -350,9 +439,9 @@ static void take_pages(struct server *srv)
 {
 	struct rendered rendered;
 
-	for (int i = 0; i < PAGE_CNT; i++) {
-		if (srv->pages[i].is_asked && renderer__take(srv->renderer, i, &rendered))
-			publish(srv, i, &rendered);
+	for (int i = 0; i < __HTTP_FORM_MAX; i++) {
+		if (srv->pages[i].is_asked && renderer__take(srv->renderer, (enum http_form)i, &rendered))
+			publish(srv, (enum http_form)i, &rendered);
 	}
 }
 
@@ -361,7 +450,7 @@ static bool retire_stale(struct server *srv, uint64_t now)
 {
 	bool is_any_left = false;
 
-	for (int i = 0; i < PAGE_CNT; i++) {
+	for (int i = 0; i < __HTTP_FORM_MAX; i++) {
 		if (srv->pages[i].is_there && srv->pages[i].read_ns + PAGE_FRESH_NS <= now)
 			retire_page(&srv->pages[i]);
 		is_any_left |= srv->pages[i].is_there;
@@ -531,7 +620,7 @@ static void free_server(struct server *srv)
 	if (srv->daemon)
 		MHD_stop_daemon(srv->daemon);
 	renderer__stop(srv->renderer);
-	for (int i = 0; i < PAGE_CNT; i++)
+	for (int i = 0; i < __HTTP_FORM_MAX; i++)
 		retire_page(&srv->pages[i]);
 	clients__fini(&srv->clients);
 	while (srv->fd_cnt)
@@ -596,7 +685,7 @@ void server__stop(struct server *srv)
 	atomic_store(&srv->stop, true);
 	(void)eventfd_write(srv->wake_fd, 1);
 	pthread_join(srv->thread, NULL);
-	for (int page = 0; page < PAGE_CNT; page++)
-		resume_waiting(srv, page);
+	for (int form = 0; form < __HTTP_FORM_MAX; form++)
+		resume_waiting(srv, (enum http_form)form);
 	free_server(srv);
 }

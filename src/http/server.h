@@ -23,7 +23,7 @@ struct server_limits {
 	size_t answering; /* clients that are being answered: so many for /metrics, and so many for the rest */
 	uint64_t request_ns; /* from the connection, or the last answer, to the end of the next request */
 	uint64_t answer_ns;  /* from the end of a request to the end of its answer */
-	size_t held_bytes;   /* of all pages that are being sent */
+	size_t held_bytes;   /* of all pages that are being sent, as they lie in memory, compressed */
 };
 
 extern const struct server_limits server_default_limits;

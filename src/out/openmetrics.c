@@ -17,7 +17,8 @@ struct edge_text {
 
 /* One writing. */
 struct text {
-	struct str *s;
+	struct pieces *to;
+	struct str *s; /* its text */
 	const struct edges *edges;
 	const struct metrics *m;
 	struct str labels; /* of the sample: role="client",outcome="established" */
@@ -138,6 +139,7 @@ static void put_sample(struct text *t, const struct family *family, const struct
 		put_hist(t, family, sample->hist);
 	else
 		put_value(t, family, family__suffix(family), sample->value);
+	pieces__pass(t->to);
 }
 
 static void begin_open(void *ctx, const struct family *family)
@@ -189,7 +191,7 @@ static size_t get_size(const void *ctx)
 {
 	const struct text *t = ctx;
 
-	return t->s->len;
+	return pieces__len(t->to);
 }
 
 static void make_edges(struct text *t)
@@ -212,10 +214,10 @@ static void make_edges(struct text *t)
 	str__fini(&le);
 }
 
-static void write_all(struct str *s, const struct metrics *m, const struct edges *edges,
+static void write_all(struct pieces *to, const struct metrics *m, const struct edges *edges,
 		      const struct family_sink *sink)
 {
-	struct text t = {.s = s, .edges = edges, .m = m};
+	struct text t = {.to = to, .s = &to->text, .edges = edges, .m = m};
 
 	make_edges(&t);
 	families__walk(m, sink, &t);
@@ -223,17 +225,17 @@ static void write_all(struct str *s, const struct metrics *m, const struct edges
 	str__fini(&t.bucket);
 }
 
-void openmetrics__write(struct str *s, const struct metrics *m, const struct edges *edges)
+void openmetrics__write(struct pieces *to, const struct metrics *m, const struct edges *edges)
 {
 	static const struct family_sink sink = {begin_open, sample_open, NULL, get_size};
 
-	write_all(s, m, edges, &sink);
-	str__append(s, "# EOF\n");
+	write_all(to, m, edges, &sink);
+	str__append(&to->text, "# EOF\n");
 }
 
-void openmetrics__write_classic(struct str *s, const struct metrics *m, const struct edges *edges)
+void openmetrics__write_classic(struct pieces *to, const struct metrics *m, const struct edges *edges)
 {
 	static const struct family_sink sink = {begin_classic, sample_classic, NULL, get_size};
 
-	write_all(s, m, edges, &sink);
+	write_all(to, m, edges, &sink);
 }

@@ -6,12 +6,12 @@
 #ifndef SYNFIN_OUT_OPENMETRICS_H
 #define SYNFIN_OUT_OPENMETRICS_H
 
-#include "base/str.h"
+#include "base/pieces.h"
 #include "model/edges.h"
 #include "out/families.h"
 
-/* Appended to `s`; str__error(s) tells whether it is complete. */
-void openmetrics__write(struct str *s, const struct metrics *m, const struct edges *edges);
-void openmetrics__write_classic(struct str *s, const struct metrics *m, const struct edges *edges);
+/* Written to `to`, whose pieces__end() tells whether it is complete. */
+void openmetrics__write(struct pieces *to, const struct metrics *m, const struct edges *edges);
+void openmetrics__write_classic(struct pieces *to, const struct metrics *m, const struct edges *edges);
 
 #endif

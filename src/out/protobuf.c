@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A family is built as protobuf-c's tree of messages, each of them allocated, since that is what its free
- * function takes back whole. Whatever fails to be allocated makes the text incomplete, and is told so.
+ * A metric is built as protobuf-c's tree of messages, each of them allocated, since that is what its free function takes back
+ * whole, and packed at once: of a family only the packed form is kept until its length is known. Whatever fails to be allocated
+ * makes the text incomplete, and is told so.
  */
 #include "out/protobuf.h"
 
@@ -13,14 +14,14 @@
 #include "model/native.h"
 
 #define NS_PER_SEC 1000000000ULL
+#define METRIC_TAG (4 << 3 | 2) /* MetricFamily.metric, of a length that follows */
 
 struct writing {
-	struct str *s;
+	struct pieces *to;
+	struct str *s; /* its text */
 	const struct metrics *m;
 	const struct edges *edges;
-	Synfin__MetricFamily *family;
-	size_t cap;	  /* of its metrics */
-	size_t family_sz; /* bytes that those there are will take */
+	struct str family; /* packed */
 };
 
 /* A message of its own, initialised; NULL marks the text as incomplete. */
@@ -185,62 +186,6 @@ static void put_value(struct writing *w, Synfin__Metric *metric, const struct fa
 	metric->gauge->value = number;
 }
 
-static void begin(void *ctx, const struct family *family)
-{
-	struct writing *w = ctx;
-	struct str name = {0};
-
-	w->family = MAKE(w, Synfin__MetricFamily, SYNFIN__METRIC_FAMILY__INIT);
-	w->cap = 0;
-	if (!w->family)
-		return;
-	str__appendf(&name, "%s%s", family->name, family__suffix(family));
-	w->s->failed |= name.failed;
-	w->family->name = copy_text(w, str__text(&name), name.len);
-	w->family->help = copy_text(w, family->help, strlen(family->help));
-	w->family->has_type = true;
-	w->family->type = family->type == FAMILY_HISTOGRAM ? SYNFIN__METRIC_TYPE__HISTOGRAM
-			  : family->type == FAMILY_COUNTER ? SYNFIN__METRIC_TYPE__COUNTER
-							   : SYNFIN__METRIC_TYPE__GAUGE;
-	str__fini(&name);
-}
-
-static bool grow(struct writing *w)
-{
-	size_t cap = w->cap ? 2 * w->cap : 16;
-	void *array;
-
-	if (w->family->n_metric < w->cap)
-		return true;
-	array = realloc(w->family->metric, cap * sizeof(void *));
-	if (!array) {
-		w->s->failed = true;
-		return false;
-	}
-	w->family->metric = array;
-	w->cap = cap;
-	return true;
-}
-
-static void put_sample(void *ctx, const struct family *family, const struct sample *sample)
-{
-	struct writing *w = ctx;
-	Synfin__Metric *metric;
-
-	if (!w->family || !grow(w))
-		return;
-	metric = MAKE(w, Synfin__Metric, SYNFIN__METRIC__INIT);
-	if (!metric)
-		return;
-	w->family->metric[w->family->n_metric++] = metric;
-	put_labels(w, metric, sample);
-	if (family->type == FAMILY_HISTOGRAM)
-		put_hist(w, metric, sample->hist);
-	else
-		put_value(w, metric, family, sample->value);
-	w->family_sz += synfin__metric__get_packed_size(metric);
-}
-
 /* A number in seven bits a byte, the lowest first, as protobuf writes lengths. */
 static void append_varint(struct str *s, size_t value)
 {
@@ -249,38 +194,79 @@ static void append_varint(struct str *s, size_t value)
 	str__append_char(s, (char)value, 1);
 }
 
+static void append_packed(struct writing *w, const ProtobufCMessage *message)
+{
+	size_t sz = protobuf_c_message_get_packed_size(message);
+	uint8_t *packed = make_array(w, sz, 1);
+
+	if (packed)
+		str__append_bytes(&w->family, packed, protobuf_c_message_pack(message, packed));
+	free(packed);
+}
+
+/* The family without its metrics, which in the packed form follow one by one. */
+static void begin(void *ctx, const struct family *family)
+{
+	Synfin__MetricFamily head = SYNFIN__METRIC_FAMILY__INIT;
+	struct writing *w = ctx;
+	struct str name = {0};
+
+	str__reset(&w->family);
+	str__appendf(&name, "%s%s", family->name, family__suffix(family));
+	w->s->failed |= name.failed;
+	head.name = (char *)str__text(&name);
+	head.help = (char *)family->help;
+	head.has_type = true;
+	head.type = family->type == FAMILY_HISTOGRAM ? SYNFIN__METRIC_TYPE__HISTOGRAM
+		    : family->type == FAMILY_COUNTER ? SYNFIN__METRIC_TYPE__COUNTER
+						     : SYNFIN__METRIC_TYPE__GAUGE;
+	append_packed(w, &head.base);
+	str__fini(&name);
+}
+
+static void put_sample(void *ctx, const struct family *family, const struct sample *sample)
+{
+	struct writing *w = ctx;
+	Synfin__Metric *metric = MAKE(w, Synfin__Metric, SYNFIN__METRIC__INIT);
+
+	if (!metric)
+		return;
+	put_labels(w, metric, sample);
+	if (family->type == FAMILY_HISTOGRAM)
+		put_hist(w, metric, sample->hist);
+	else
+		put_value(w, metric, family, sample->value);
+	if (!w->s->failed) {
+		str__append_char(&w->family, METRIC_TAG, 1);
+		append_varint(&w->family, synfin__metric__get_packed_size(metric));
+		append_packed(w, &metric->base);
+	}
+	synfin__metric__free_unpacked(metric, NULL);
+}
+
 static void end(void *ctx, const struct family *family)
 {
 	struct writing *w = ctx;
-	uint8_t *packed;
-	size_t sz;
 
 	(void)family;
-	if (!w->family)
-		return;
-	sz = w->s->failed ? 0 : synfin__metric_family__get_packed_size(w->family);
-	packed = make_array(w, sz, 1);
-	if (packed && !w->s->failed) {
-		append_varint(w->s, sz);
-		str__append_bytes(w->s, packed, synfin__metric_family__pack(w->family, packed));
-	}
-	free(packed);
-	synfin__metric_family__free_unpacked(w->family, NULL);
-	w->family = NULL;
-	w->family_sz = 0;
+	append_varint(w->s, w->family.len);
+	str__append_bytes(w->s, str__text(&w->family), w->family.len);
+	w->s->failed |= w->family.failed;
+	pieces__pass(w->to);
 }
 
 static size_t get_size(const void *ctx)
 {
 	const struct writing *w = ctx;
 
-	return w->s->len + w->family_sz;
+	return pieces__len(w->to) + w->family.len;
 }
 
-void protobuf__write(struct str *s, const struct metrics *m, const struct edges *edges)
+void protobuf__write(struct pieces *to, const struct metrics *m, const struct edges *edges)
 {
 	static const struct family_sink sink = {begin, put_sample, end, get_size};
-	struct writing w = {.s = s, .m = m, .edges = edges};
+	struct writing w = {.to = to, .s = &to->text, .m = m, .edges = edges};
 
 	families__walk(m, &sink, &w);
+	str__fini(&w.family);
 }

@@ -6,11 +6,11 @@
 #ifndef SYNFIN_OUT_PROTOBUF_H
 #define SYNFIN_OUT_PROTOBUF_H
 
-#include "base/str.h"
+#include "base/pieces.h"
 #include "model/edges.h"
 #include "out/families.h"
 
-/* Appended to `s`; str__error(s) tells whether it is complete. */
-void protobuf__write(struct str *s, const struct metrics *m, const struct edges *edges);
+/* Written to `to`, whose pieces__end() tells whether it is complete. */
+void protobuf__write(struct pieces *to, const struct metrics *m, const struct edges *edges);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pieces.h"
 
 static void test_addr(void **state)
 {
@@ -341,14 +342,64 @@ static void test_read(void **state)
 	str__fini(&text);
 }
 
+struct taken {
+	struct str all;
+	unsigned int times;
+	int err;
+};
+
+static int take(void *ctx, const char *bytes, size_t sz)
+{
+	struct taken *t = ctx;
+
+	t->times++;
+	str__append_bytes(&t->all, bytes, sz);
+	return t->err;
+}
+
+/* Little is kept back for long, nothing is left out; after an error nothing is handed on. */
+static void test_pieces(void **state)
+{
+	struct taken t = {0};
+	struct pieces p = {.take = take, .ctx = &t};
+
+	(void)state;
+	for (unsigned int i = 0; i < 100000; i++) {
+		str__appendf(&p.text, "%06u\n", i);
+		pieces__pass(&p);
+		assert_true(p.text.len < 100 << 10);
+		assert_int_equal(pieces__len(&p), (i + 1) * 7);
+	}
+	assert_int_equal(pieces__end(&p), 0);
+	assert_int_equal(t.all.len, 700000);
+	assert_true(t.times > 5 && t.times < 100);
+	for (unsigned int i = 0; i < 100000; i += 99)
+		assert_int_equal(strtoul(t.all.buf + 7 * i, NULL, 10), i);
+	t.err = -ENOSPC;
+	for (unsigned int i = 0; i < 2; i++) {
+		str__append_char(&p.text, 'x', 1 << 20);
+		pieces__pass(&p);
+	}
+	assert_int_equal(pieces__end(&p), -ENOSPC);
+	assert_int_equal(t.all.len, 700000 + (1 << 20));
+	pieces__fini(&p);
+	str__fini(&t.all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addr),	       cmocka_unit_test(test_addr4),
-		cmocka_unit_test(test_networks),       cmocka_unit_test(test_networks_refused),
-		cmocka_unit_test(test_network_covers), cmocka_unit_test(test_rfc3339),
-		cmocka_unit_test(test_offset),	       cmocka_unit_test(test_log),
-		cmocka_unit_test(test_file),	       cmocka_unit_test(test_read),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_addr),
+		cmocka_unit_test(test_addr4),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_networks_refused),
+		cmocka_unit_test(test_network_covers),
+		cmocka_unit_test(test_rfc3339),
+		cmocka_unit_test(test_offset),
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_read),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

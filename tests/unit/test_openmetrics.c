@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* out/openmetrics: the two text forms of a known series, cumulative buckets, escaped labels. */
 #include "summing.h"
+#include "pieces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,10 +34,12 @@ static char *write_named(const struct series *s, const char *buckets, bool is_cl
 	struct parse_error err;
 	struct edges edges;
 	struct str text = {0};
+	struct pieces to = {.take = take, .ctx = &text};
 
 	assert_int_equal(edges__parse("--buckets", buckets, &edges, &err), 0);
-	(is_classic ? openmetrics__write_classic : openmetrics__write)(&text, &m, &edges);
-	assert_int_equal(str__error(&text), 0);
+	(is_classic ? openmetrics__write_classic : openmetrics__write)(&to, &m, &edges);
+	assert_int_equal(pieces__end(&to), 0);
+	pieces__fini(&to);
 	return text.buf;
 }
 
@@ -146,13 +149,15 @@ static void test_bound(void **state)
 	struct series *s = make_series(&(struct by){.fields = {BY_COMM}, .cnt = 1});
 	struct metrics m = {.series = s, .max_bytes = 1};
 	struct str text = {0};
+	struct pieces to = {.take = take, .ctx = &text};
 	struct edges edges;
 
 	(void)state;
 	add_open(s, 1024, "one");
 	add_open(s, 1024, "two");
 	edges__default(&edges);
-	openmetrics__write(&text, &m, &edges);
+	openmetrics__write(&to, &m, &edges);
+	assert_int_equal(pieces__end(&to), 0);
 	assert_null(strstr(text.buf, "comm=\"one\""));
 	expect(text.buf, "# TYPE synfin_left_out gauge\n");
 	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_handshake_seconds\"} 2\n");
@@ -160,17 +165,22 @@ static void test_bound(void **state)
 	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_resets\"} 0\n");
 	expect(text.buf, "\n# EOF\n");
 	str__reset(&text);
+	to.done = 0;
 	m.max_bytes = 1000;
-	openmetrics__write_classic(&text, &m, &edges);
+	openmetrics__write_classic(&to, &m, &edges);
+	assert_int_equal(pieces__end(&to), 0);
 	expect(text.buf,
 	       "synfin_handshake_seconds_count{comm=\"one\",role=\"client\",outcome=\"established\"} 1\n");
 	assert_null(strstr(text.buf, "comm=\"two\""));
 	expect(text.buf, "\nsynfin_left_out{metric=\"synfin_handshake_seconds\"} 1\n");
 	str__reset(&text);
+	to.done = 0;
 	m.max_bytes = 0;
 	m.naming = NAMING_OTEL;
-	openmetrics__write(&text, &m, &edges);
+	openmetrics__write(&to, &m, &edges);
+	assert_int_equal(pieces__end(&to), 0);
 	expect(text.buf, "\nsynfin_left_out{metric=\"system_network_tcp_handshake_duration_seconds\"} 0\n");
+	pieces__fini(&to);
 	str__fini(&text);
 	series__free(s);
 }
