@@ -7,6 +7,8 @@
 #ifndef SYNFIN_FILTER_BPF_H
 #define SYNFIN_FILTER_BPF_H
 
+#include "derive.h"
+
 enum verdict { REJECT, ACCEPT, UNDECIDED };
 
 static __noinline bool glob_matches(__u32 which, const struct sf_conn *c)
@@ -64,6 +66,8 @@ static __always_inline enum verdict judge_ports(const struct sf_conn *c)
 {
 	enum verdict v = ACCEPT;
 
+	if ((cfg_port_ends & SF_END_SERVICE) && !wants_port(sf_service_port(c), SF_END_SERVICE))
+		return REJECT;
 	if ((cfg_port_ends & SF_END_REMOTE) && !wants_port(c->rport, SF_END_REMOTE))
 		return REJECT;
 	if (cfg_port_ends & SF_END_LOCAL) {

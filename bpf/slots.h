@@ -79,7 +79,18 @@ static inline struct sf_place sf_counter_place(__u32 slot)
 }
 
 /* The fields by which sets of slots are kept apart (--by). */
-enum by_field { BY_COMM, BY_PID, BY_LPORT, BY_RPORT, BY_RADDR, BY_CGROUP, BY_NETNS, BY_ROLE, __BY_MAX };
+enum by_field {
+	BY_COMM,
+	BY_PID,
+	BY_SERVICE,
+	BY_LPORT,
+	BY_RPORT,
+	BY_RADDR,
+	BY_CGROUP,
+	BY_NETNS,
+	BY_ROLE,
+	__BY_MAX
+};
 
 /* What a set is about. Fields not asked for are zero; so are those of an owner not known. */
 struct sf_set_key {
@@ -92,7 +103,7 @@ struct sf_set_key {
 	__u16 rport;
 	__u8 family; /* with raddr */
 	__u8 role;
-	__u8 pad[2];
+	__u16 service;
 };
 
 /* Of other sets than 0, which is that of all, or with --by of what finds no room. */

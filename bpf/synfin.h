@@ -309,8 +309,16 @@ struct sf_counters {
 	__u64 missed[__SF_MISSED_MAX];
 };
 
-/* Which end of a connection a filter by port or address looks at; bits of the byte in its table. */
-enum sf_end { SF_END_LOCAL = 1 << 0, SF_END_REMOTE = 1 << 1, SF_END_EITHER = 1 << 2 };
+/*
+ * Which end of a connection a filter by port or address looks at, of ports also the one that the listener has; bits of the byte in
+ * its table.
+ */
+enum sf_end {
+	SF_END_LOCAL = 1 << 0,
+	SF_END_REMOTE = 1 << 1,
+	SF_END_EITHER = 1 << 2,
+	SF_END_SERVICE = 1 << 3
+};
 
 /* Key of the trie of networks; the family comes first, so that 0.0.0.0/0 and ::/0 are two. */
 struct sf_network {

@@ -30,6 +30,8 @@ SF_INLINE void sf_fill_set_key(struct sf_set_key *key, const struct sf_conn *c, 
 	}
 	if (by & 1 << BY_NETNS)
 		key->netns = c->netns;
+	if (by & 1 << BY_SERVICE)
+		key->service = sf_service_port(c);
 	if (by & 1 << BY_LPORT)
 		key->lport = c->lport;
 	if (by & 1 << BY_RPORT)

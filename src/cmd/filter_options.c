@@ -18,6 +18,7 @@
 enum key {
 	KEY_LPORT = 0x200,
 	KEY_RPORT,
+	KEY_SERVICE,
 	KEY_ADDR,
 	KEY_LADDR,
 	KEY_RADDR,
@@ -43,6 +44,7 @@ static const struct argp_option filter_options[] = {
 	{"uid", 'u', "USER,...", 0, "of tasks of these users, by number or name", 1},
 	{"cgroup", KEY_CGROUP, "PATH", 0, "of tasks in this cgroup (v2) or below", 1},
 	{"port", 'P', "PORTS", 0, "with one of these ports on either end: 80,443,8000-8100", 1},
+	{"service", KEY_SERVICE, "PORTS", 0, "with one of these on the end that listens", 1},
 	{"lport", KEY_LPORT, "PORTS", 0, "with one of these ports on this end", 1},
 	{"rport", KEY_RPORT, "PORTS", 0, "with one of these ports on the other end", 1},
 	{"addr", KEY_ADDR, "NET,...", 0, "with either address in one of these: 10.0.0.0/8,fd00::/8,::1", 1},
@@ -261,6 +263,8 @@ static error_t parse_ends(int key, const char *arg, struct filter *f)
 		return add_ports("--lport", arg, &f->lports);
 	case KEY_RPORT:
 		return add_ports("--rport", arg, &f->rports);
+	case KEY_SERVICE:
+		return add_ports("--service", arg, &f->services);
 	case KEY_ADDR:
 		return add_networks("--addr", arg, &f->addrs);
 	case KEY_LADDR:

@@ -50,8 +50,8 @@ static const struct argp_option trace_options[] = {
 	 2},
 	{"output", 'o', "FILE", 0, "write to this file, where CMD writes to standard output, too", 2},
 	{"by", KEY_BY, "FIELD,...", 0,
-	 "with --alive: how many in each state, for each value of: comm pid lport rport raddr cgroup netns "
-	 "role",
+	 "with --alive: how many in each state, for each value of: comm pid service lport rport raddr cgroup "
+	 "netns role",
 	 2},
 	{"color", KEY_COLOR, "WHEN", 0,
 	 "failures in colour: auto (on a terminal, without NO_COLOR), always, never", 3},
@@ -60,7 +60,7 @@ static const struct argp_option trace_options[] = {
 
 static const struct argp_option series_options[] = {
 	{"by", KEY_BY, "FIELD,...", 0,
-	 "histograms for each value of: comm pid lport rport raddr cgroup netns role", 2},
+	 "histograms for each value of: comm pid service lport rport raddr cgroup netns role", 2},
 	{"max-series", KEY_MAX_SERIES, "N", 0,
 	 "at most so many sets of them, the rest is added to 'other' (1000)", 2},
 	{0},

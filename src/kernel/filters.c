@@ -13,7 +13,8 @@ static uint8_t port_ends(const struct filter *f)
 {
 	return (port_set__is_empty(&f->ports) ? 0 : SF_END_EITHER) |
 	       (port_set__is_empty(&f->lports) ? 0 : SF_END_LOCAL) |
-	       (port_set__is_empty(&f->rports) ? 0 : SF_END_REMOTE);
+	       (port_set__is_empty(&f->rports) ? 0 : SF_END_REMOTE) |
+	       (port_set__is_empty(&f->services) ? 0 : SF_END_SERVICE);
 }
 
 static uint8_t addr_ends(const struct filter *f)
@@ -104,7 +105,8 @@ static int fill_ports(struct bpf_map *map, const struct filter *f)
 	for (uint32_t port = 0; port < 65536 && !err; port++) {
 		uint8_t bits = (port_set__has(&f->lports, port) ? SF_END_LOCAL : 0) |
 			       (port_set__has(&f->rports, port) ? SF_END_REMOTE : 0) |
-			       (port_set__has(&f->ports, port) ? SF_END_EITHER : 0);
+			       (port_set__has(&f->ports, port) ? SF_END_EITHER : 0) |
+			       (port_set__has(&f->services, port) ? SF_END_SERVICE : 0);
 
 		if (bits)
 			err = bpf_map__update_elem(map, &port, sizeof(port), &bits, sizeof(bits), BPF_ANY);

@@ -10,8 +10,9 @@
 #include "model/names.h"
 
 static const char *const names[__BY_MAX] = {
-	[BY_COMM] = "comm",   [BY_PID] = "pid",	      [BY_LPORT] = "lport", [BY_RPORT] = "rport",
-	[BY_RADDR] = "raddr", [BY_CGROUP] = "cgroup", [BY_NETNS] = "netns", [BY_ROLE] = "role",
+	[BY_COMM] = "comm",	[BY_PID] = "pid",     [BY_SERVICE] = "service",
+	[BY_LPORT] = "lport",	[BY_RPORT] = "rport", [BY_RADDR] = "raddr",
+	[BY_CGROUP] = "cgroup", [BY_NETNS] = "netns", [BY_ROLE] = "role",
 };
 
 const char *by__name(enum by_field field)
@@ -112,6 +113,9 @@ static void append_field(const struct by_set *set, enum by_field field, struct s
 		break;
 	case BY_PID:
 		append_number(key, k->pid);
+		break;
+	case BY_SERVICE:
+		append_number(key, k->service);
 		break;
 	case BY_LPORT:
 		append_number(key, k->lport);

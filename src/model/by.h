@@ -23,7 +23,7 @@ struct by {
 	unsigned int cnt;
 };
 
-/* "comm,rport", appended; a field that is there already is refused. 0 or -EINVAL. */
+/* "comm,service", appended; a field that is there already is refused. 0 or -EINVAL. */
 int by__parse(const char *what, const char *text, struct by *by, struct parse_error *err);
 /* 0 or -EINVAL. */
 int by__find(const char *name, enum by_field *ret_field);

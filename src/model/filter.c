@@ -10,9 +10,9 @@ bool filter__is_empty(const struct filter *f)
 {
 	return !f->pid_cnt && !f->tree_cnt && !f->uid_cnt && !f->cgroup_cnt && !f->comm_cnt &&
 	       !f->netns_cnt && port_set__is_empty(&f->ports) && port_set__is_empty(&f->lports) &&
-	       port_set__is_empty(&f->rports) && !f->addrs.cnt && !f->laddrs.cnt && !f->raddrs.cnt &&
-	       !f->family && !f->roles && !f->outcomes && !f->failed && !f->min_handshake_ns &&
-	       !f->min_close_ns;
+	       port_set__is_empty(&f->rports) && port_set__is_empty(&f->services) && !f->addrs.cnt &&
+	       !f->laddrs.cnt && !f->raddrs.cnt && !f->family && !f->roles && !f->outcomes && !f->failed &&
+	       !f->min_handshake_ns && !f->min_close_ns;
 }
 
 uint32_t filter__outcomes(const struct filter *f)

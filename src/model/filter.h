@@ -43,7 +43,8 @@ struct filter {
 	uint32_t netns[FILTER_MAX_NETNS]; /* inodes */
 	size_t netns_cnt;
 	struct port_set ports, lports, rports;	  /* either end, local, remote */
-	struct network_set addrs, laddrs, raddrs; /* likewise */
+	struct port_set services;		  /* the one listened on */
+	struct network_set addrs, laddrs, raddrs; /* either end, local, remote */
 	uint8_t family;				  /* 0, SF_AF_INET, SF_AF_INET6 */
 	uint8_t roles;				  /* bits 1 << enum sf_role; 0: all */
 	/* Of a connection that passes, which records. */

@@ -47,7 +47,8 @@ const struct by *groups__by(const struct groups *g)
 /* The set that sums would count it in. */
 static struct by_set set_of(const struct record *rec)
 {
-	struct by_set set = {.key = {.lport = rec->lport,
+	struct by_set set = {.key = {.service = rec->service_port,
+				     .lport = rec->lport,
 				     .rport = rec->rport,
 				     .netns = rec->netns,
 				     .family = (uint8_t)rec->af,

@@ -99,6 +99,7 @@ static void init_record(struct record *r, const struct sf_event *ev)
 		.af = c->family,
 		.lport = c->lport,
 		.rport = c->rport,
+		.service_port = sf_service_port(c),
 		.owner = {.source = c->source,
 			  .pid = c->pid,
 			  .tid = c->tid,

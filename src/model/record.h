@@ -30,6 +30,7 @@ struct record {
 	uint8_t raddr[16];
 	uint16_t lport; /* 0: none yet */
 	uint16_t rport;
+	uint16_t service_port; /* the one listened on; 0: not known */
 
 	/* Meaningful unless source is SF_SRC_NONE. */
 	struct {

@@ -74,6 +74,7 @@ static void put_common(struct json *j, const struct clock *clk, const struct rec
 	json__key_nonzero(j, "lport", r->lport);
 	put_addr(j, "raddr", r->af, r->raddr);
 	put_opt(j, "rport", addr__is_unset(r->af, r->raddr) && !r->rport ? SF_ABSENT : r->rport);
+	json__key_nonzero(j, "service_port", r->service_port);
 	json__key_nonzero(j, "netns", r->netns);
 	json__key_nonzero(j, "cookie", r->cookie);
 	json__key_string(j, "role", names__role(r->role));

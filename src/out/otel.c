@@ -15,6 +15,7 @@ static const struct {
 } attributes[] = {
 	{{"comm", "process_executable_name"}, {{0}}},
 	{{"pid", "process_pid"}, {{0}}},
+	{{"service", "server_port"}, {{0}}},
 	{{"lport", "network_local_port"}, {{0}}},
 	{{"rport", "network_peer_port"}, {{0}}},
 	{{"raddr", "network_peer_address"}, {{0}}},

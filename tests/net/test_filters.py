@@ -306,7 +306,8 @@ def by_port(option, text, ports):
 
 
 def ports_of(option, end):
-    return {"--lport": [end.lport], "--rport": [end.rport]}.get(option, [end.lport, end.rport])
+    service = end.lport if end.role == "server" else end.rport
+    return {"--lport": [end.lport], "--rport": [end.rport], "--service": [service]}.get(option, [end.lport, end.rport])
 
 
 def by_client_port(first, last):
@@ -353,6 +354,7 @@ KINDS = {  # one of each, for the pairs; those that select the more make the bet
     "pid": by_actor("-p", "cli", "srv"), "tree": TREE, "comm": by_comm("-c", "srv*"), "uid": by_uid("root"),
     "cgroup": by_cgroup("", lambda t: t.cgroup), "port": by_port("-P", "5000-5003", range(5000, 5004)),
     "lport": by_port("--lport", "5000", [5000]), "rport": by_port("--rport", "5000,5999", [5000, 5999]),
+    "service": by_port("--service", "5000-5002,5100", [5000, 5001, 5002, 5100]),
     "addr": by_addr("--addr", "127.0.0.0/22", "fd00::/16"), "laddr": by_addr("--laddr", "127.0.0.1", "::1"),
     "raddr": by_addr("--raddr", "127.0.0.0/23"), "netns": by_netns("a", lambda t, netns: netns.path), "version": by_version(4),
     "role": by_role("client"), "outcome": by_outcome("established,refused,reset_local,fin"), "failed": FAILED,
@@ -366,7 +368,7 @@ ALONE = {
     "uid number": by_uid("1234"), "uids": by_uid("1234", "nobody"),
     "cgroup below": by_cgroup("inner/", lambda t: f"{t.cgroup}/inner"), "cgroup relative": by_cgroup("", relative),
     "cgroup as in proc": by_cgroup("inner/", lambda t: f"/{relative(t)}/inner"),
-    "port of a client": by_client_port(3, 9), "port of neither": by_port("-P", "4999,5007-5010", [4999, *range(5007, 5011)]),
+    "port of a client": by_client_port(3, 9), "service refused": by_port("--service", "5999", [5999]), "port of neither": by_port("-P", "4999,5007-5010", [4999, *range(5007, 5011)]),
     "rport range": by_port("--rport", "5001-5003,5100", [5001, 5002, 5003, 5100]),
     "laddr of three": by_addr("--laddr", "127.0.1.1", "127.0.3.0/25", "fd00:1::/32"),
     "raddr v6": by_addr("--raddr", "::/0"), "addr v4": by_addr("--addr", "0.0.0.0/0"), "addr one": by_addr("--addr", "127.0.3.129"),

@@ -96,7 +96,7 @@ def test_self_connect(netns, trace):
     for family in ADDRS:
         conn = records.conn(family=family)
         assert (conn.open["outcome"], conn.open["role"]) == ("established", "both")
-        assert (conn.open["lport"], conn.open["rport"]) == (5001, 5001)
+        assert (conn.open["lport"], conn.open["rport"], conn.open["service_port"]) == (5001, 5001, 5001)
         assert (conn.close["outcome"], conn.close["closed_by"]) == ("fin", "both")
         assert (conn.close["bytes_sent"], conn.close["bytes_received"]) == (100, 100)
 

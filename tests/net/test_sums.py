@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the kernel side adds up (`hist`, `export`) is what its records (`trace`) tell, to the last connection."""
+import errno
 import re
 import signal
 import socket
@@ -249,6 +250,26 @@ def test_sets_of_what_is_wanted(netns, trace):
     time.sleep(0.3)
     (interval,) = stop(hist)
     assert [item["by"]["rport"] for item in interval["counters"] if item["metric"] == "closes"] == ["5003"]
+
+
+def test_by_service(netns, trace):
+    """Both ends of a connection, and all clients, are in one set: that of the port that is listened on."""
+    hist = trace(netns, command="hist", args=["--by", "service"])
+    for count, port in enumerate(PORTS, 1):
+        with netns.listen(port=port) as listener:
+            for _ in range(count):
+                near, far = meet(netns, listener)
+                near.close()
+                far.close()
+    with netns.socket() as refused:
+        assert refused.connect_ex(("127.0.0.1", 5999)) == errno.ECONNREFUSED
+    (interval,) = stop(hist)
+    opens = Counter()
+    for item in interval["counters"]:
+        if item["metric"] == "opens":
+            opens[item["by"]["service"], item["labels"]["role"], item["labels"]["outcome"]] += item["count"]
+    ends = {(str(port), role, "established"): count for count, port in enumerate(PORTS, 1) for role in ("client", "server")}
+    assert opens == {**ends, ("5999", "client", "refused"): 1} and not interval["folded"]
 
 
 def test_by_cgroup(netns, trace):

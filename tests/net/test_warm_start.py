@@ -175,8 +175,8 @@ def ask_ss(netns):
     return found
 
 
-@pytest.mark.parametrize("args", [[], ["-p", str(os.getpid())], ["--role", "server"], ["--lport", "7100"]],
-                         ids=["all", "pid", "role", "lport"])
+@pytest.mark.parametrize("args", [[], ["-p", str(os.getpid())], ["--role", "server"], ["--lport", "7100"], ["--service", "7100"]],
+                         ids=["all", "pid", "role", "lport", "service"])
 def test_alive(netns, args):
     """Once, then exit; the same as `ss` says. A waiting connection is its listener's owner's, which ss leaves out."""
     made = time.monotonic_ns()
@@ -192,6 +192,8 @@ def test_alive(netns, args):
     wanted[waiting] = wanted[waiting][0], os.getpid()
     if args[:1] == ["-p"]:
         wanted = {ends: (state, pid) for ends, (state, pid) in wanted.items() if pid == os.getpid()}
+    elif args[:1] == ["--service"]:
+        wanted = {ends: it for ends, it in wanted.items() if 7100 in ends}
     elif args:
         wanted = {ends: it for ends, it in wanted.items() if ends[0] == 7100}
     assert {(r["lport"], r["rport"]): (r["state"], r["owner"]["pid"]) for r in records} == wanted
@@ -200,6 +202,25 @@ def test_alive(netns, args):
         assert 0 <= record["in_state_ns"] <= record["mono_ns"] - made
         assert "in_state_ns" in record["at_least"], record
     del listener, pairs
+
+
+def test_service_of_older_ones(netns):
+    """Both ends know it while somebody listens; without a listener nothing tells who opened a server's end, or where."""
+    def ask(*args):
+        one = Process([settings.SYNFIN, "trace", "--alive", "--json", "--netns", netns.path, *tier_args(), *args])
+        assert one.wait() == 0, one.stderr
+        return one.json_lines()
+
+    listener = netns.listen(port=7100)
+    client = netns.connect("127.0.0.1", 7100)
+    server, port = listener.accept()[0], client.getsockname()[1]
+    assert {(r["lport"], r["role"]): r["service_port"] for r in ask()} == {(port, "client"): 7100, (7100, "server"): 7100}
+    assert [(r["by"], r["count"]) for r in ask("--by", "service")] == [({"service": "7100"}, 2)]
+    listener.close()
+    assert {(r["lport"], r["role"]): r["service_port"] for r in ask()} == {(port, "client"): 7100, (7100, None): None}
+    assert [r["lport"] for r in ask("--service", "7100")] == [port]
+    assert sorted((r["by"]["service"], r["count"]) for r in ask("--by", "service")) == [("7100", 1), ("unknown", 1)]
+    server.close()
 
 
 def test_alive_as_a_table(netns):

@@ -19,7 +19,7 @@ STATES = {"established_ns", "fin_wait1_ns", "fin_wait2_ns", "closing_ns", "close
 STAGES = {"connect", "syn", "synack", "established", "accept", "fin_sent", "fin_acked", "fin_rcvd", "close", "end",
           "gone"}
 COMMON = {"v": int, "type": str, "id": int, "time": str, "mono_ns": int, "family": int, "laddr": str, "lport": int,
-          "raddr": str, "rport": int, "netns": int, "role": str, "flags": list, "owner": dict}
+          "raddr": str, "rport": int, "service_port": int, "netns": int, "role": str, "flags": list, "owner": dict}
 OWN = {"open": {"outcome", "handshake_ns", "attempt_ns", "stages", "syn_retrans", "synack_retrans", "isn", "peer_isn",
                 "error"},
        "accept": {"accept_wait_ns"},
@@ -52,9 +52,12 @@ def check_record(record):
         return
     absent = {"laddr", "lport"} if record.get("outcome") == "no_port" else set()  # it died before it had a local end
     absent |= {"role"} if "late" in record["flags"] else set()
+    absent |= {"service_port"} if record["role"] is None else set()
     for key, kind in COMMON.items():
         assert isinstance(record.get(key), kind) or key in absent and record[key] is None, (key, record)
     assert "cookie" in record, record
+    service = {"server": record["lport"], None: None}.get(record["role"], record["rport"])
+    assert record["service_port"] == service, record
     assert _RFC3339.fullmatch(record["time"]), record
     assert record["family"] in (4, 6), record
     for addr in (record["laddr"], record["raddr"]):

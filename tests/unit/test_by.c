@@ -23,10 +23,10 @@ static void test_parse(void **state)
 	struct parse_error err;
 
 	(void)state;
-	assert_int_equal(by__parse("--by", "comm,rport", &by, &err), 0);
+	assert_int_equal(by__parse("--by", "comm,service", &by, &err), 0);
 	assert_int_equal(by__parse("--by", "role", &by, &err), 0);
 	assert_int_equal(by.cnt, 3);
-	assert_int_equal(by__parse("--by", "rport", &by, &err), -EINVAL);
+	assert_int_equal(by__parse("--by", "service", &by, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "twice"));
 	assert_int_equal(by__parse("--by", "netns,", &by, &err), -EINVAL);
 	assert_int_equal(by__parse("--by", "colour\x1b[31m", &by, &err), -EINVAL);
@@ -67,6 +67,23 @@ static void test_key(void **state)
 	ev.conn.source = SF_SRC_CONNECT;
 	by.cnt = 1;
 	expect_key(&by, &ev, "x\xef\xbf\xbd\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd");
+}
+
+/* The same for both ends of a connection. */
+static void test_service(void **state)
+{
+	static const char *const want[__SF_ROLE_MAX] = {[SF_ROLE_NONE] = "unknown",
+							[SF_ROLE_CLIENT] = "443",
+							[SF_ROLE_SERVER] = "43210",
+							[SF_ROLE_BOTH] = "443"};
+	struct by by = {.fields = {BY_SERVICE}, .cnt = 1};
+	struct sf_event ev = make_open();
+
+	(void)state;
+	for (unsigned int role = 0; role < __SF_ROLE_MAX; role++) {
+		ev.conn.role = (__u8)role;
+		expect_key(&by, &ev, want[role]);
+	}
 }
 
 /* A task named as the set of the rest must not become a second set of that name. */
@@ -127,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_key),
+		cmocka_unit_test(test_service),
 		cmocka_unit_test(test_other_by_name),
 		cmocka_unit_test(test_other_in_every_field),
 	};

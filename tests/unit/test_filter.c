@@ -13,7 +13,7 @@ static void test_empty(void **state)
 {
 	size_t *const counts[] = {&f.pid_cnt,	&f.tree_cnt,  &f.uid_cnt,    &f.cgroup_cnt, &f.comm_cnt,
 				  &f.netns_cnt, &f.addrs.cnt, &f.laddrs.cnt, &f.raddrs.cnt};
-	struct port_set *const ports[] = {&f.ports, &f.lports, &f.rports};
+	struct port_set *const ports[] = {&f.ports, &f.lports, &f.rports, &f.services};
 	size_t i;
 
 	(void)state;

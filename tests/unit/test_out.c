@@ -79,7 +79,8 @@ static void assert_json(const struct sf_event *ev, const char *type, const char 
 		&want,
 		"{\"v\":1,\"type\":\"%s\",\"id\":7,\"time\":\"2025-11-21T08:00:00.%09uZ\",\"mono_ns\":%u,"
 		"\"family\":4,\"laddr\":\"192.0.2.1\",\"lport\":43210,\"raddr\":\"198.51.100.9\","
-		"\"rport\":443,\"netns\":4026531840,\"cookie\":4097,\"role\":\"client\",\"flags\":[],"
+		"\"rport\":443,\"service_port\":443,\"netns\":4026531840,\"cookie\":4097,\"role\":\"client\","
+		"\"flags\":[],"
 		"\"owner\":{\"pid\":1234,\"tid\":1235,\"start_ns\":900,\"comm\":\"curl\",\"uid\":1000,"
 		"\"cgroup_id\":55,"
 		"\"cgroup\":null,\"container\":null,\"unit\":null,\"source\":\"connect\"},%s\n",
@@ -164,7 +165,8 @@ static void test_jsonl_unknown(void **state)
 	assert_non_null(
 		strstr(sink_text(&k),
 		       "\"family\":6,\"laddr\":null,\"lport\":null,\"raddr\":null,\"rport\":null,"
-		       "\"netns\":null,\"cookie\":null,\"role\":null,\"flags\":[\"orphan\",\"late\"],"
+		       "\"service_port\":null,\"netns\":null,\"cookie\":null,\"role\":null,\"flags\":["
+		       "\"orphan\",\"late\"],"
 		       "\"owner\":{\"pid\":null,\"tid\":null,\"start_ns\":null,\"comm\":null,\"uid\":null,"
 		       "\"cgroup_id\":null,\"cgroup\":null,\"container\":null,\"unit\":null,"
 		       "\"source\":\"none\"}"));

@@ -57,6 +57,22 @@ static void test_refused(void **state)
 	assert_int_equal(r.id, 99);
 }
 
+/* A server's own port, else the other end's; where the role is not known neither is this. */
+static void test_service_port(void **state)
+{
+	static const uint16_t want[__SF_ROLE_MAX] = {
+		[SF_ROLE_NONE] = 0, [SF_ROLE_CLIENT] = 443, [SF_ROLE_SERVER] = 43210, [SF_ROLE_BOTH] = 443};
+	struct sf_event ev = make_open();
+	struct record r;
+
+	(void)state;
+	for (unsigned int role = 0; role < __SF_ROLE_MAX; role++) {
+		ev.conn.role = (__u8)role;
+		assert_int_equal(record__decode(&ev, sizeof(ev), &r), 0);
+		assert_int_equal(r.service_port, want[role]);
+	}
+}
+
 static void test_identity(void **state)
 {
 	struct sf_event ev = make_open();
@@ -698,6 +714,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_service_port),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_open_client),
 		cmocka_unit_test(test_port_search),
