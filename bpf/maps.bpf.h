@@ -208,6 +208,29 @@ struct {
 	__type(value, struct sf_sweep);
 } sweeps SEC(".maps");
 
+/*
+ * SYNs that were dropped, so that a repeat is known for one: it has the same sequence number. Inserted with the first, never deleted;
+ * those that were not repeated for the longest time make room. One element where no hook shows them.
+ */
+struct sf_syn {
+	__u8 laddr[16];
+	__u8 raddr[16];
+	__u32 netns;
+	__u32 seq;
+	__u16 lport;
+	__u16 rport;
+};
+struct sf_dropped {
+	__u64 id; /* of the attempt, as of a connection */
+	__u64 repeats;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14); /* user */
+	__type(key, struct sf_syn);
+	__type(value, struct sf_dropped);
+} dropped_syns SEC(".maps");
+
 /* What a connection is called, as long as it lives (ehash.bpf.h). */
 struct sf_name {
 	__u64 net; /* address of its struct net */

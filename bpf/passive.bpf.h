@@ -230,6 +230,26 @@ static __always_inline void on_request_end(const struct request_sock *req)
 		on_request_dead(req, request_outcome(cpu, req), bpf_ktime_get_ns());
 }
 
+/* Gives it the number of its attempt, and how many of that attempt's SYNs were dropped before. False: none that is remembered. */
+static __noinline bool is_dropped_again(struct sf_conn *c)
+{
+	struct sf_syn key = {
+		.netns = c->netns, .seq = c->opening.peer_isn, .lport = c->lport, .rport = c->rport};
+	struct sf_dropped first = {}, *d;
+
+	__builtin_memcpy(key.laddr, c->laddr, sizeof(key.laddr));
+	__builtin_memcpy(key.raddr, c->raddr, sizeof(key.raddr));
+	d = bpf_map_lookup_elem(&dropped_syns, &key);
+	if (d) {
+		c->id = d->id;
+		c->syn_retrans = ++d->repeats < 255 ? d->repeats : 255;
+		return true;
+	}
+	first.id = c->id = new_id(ID_SOFTIRQ);
+	bpf_map_update_elem(&dropped_syns, &key, &first, BPF_ANY);
+	return false;
+}
+
 /*
  * tcp_conn_request() begins: a SYN for which a queue has no room leaves no trace but a counter. The same tests in the same
  * order; its last, which favours known peers when the SYN queue is three quarters full without cookies, is left out.
@@ -244,17 +264,20 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 		return;
 	c.role = SF_ROLE_SERVER;
 	c.state = TCP_CLOSE;
-	c.id = new_id(ID_SOFTIRQ);
 	c.netns = netns_of(&listener->__sk_common); /* tcp_v4_rcv() has taken skb->dev away */
 	c.opening.syn_ts = bpf_ktime_get_ns();
+	c.opening.peer_isn = bpf_ntohl(KREAD(tcp_header(skb), seq));
 	c.opening.backlog_len = KREAD(listener, sk_ack_backlog);
 	c.opening.backlog_max = KREAD(listener, sk_max_ack_backlog);
 	c.opening.backlog_known = 1;
 	own_by_listener(&c, listener);
-	if (judge(&c) != ACCEPT)
+	if (judge(&c) != ACCEPT || !wants_handshake(&c, &c.opening, SF_OUT_SYN_DROPPED))
 		return;
-	count_tried(&c);
-	if (count_open(&c, &c.opening, SF_OUT_SYN_DROPPED) && wants_outcome(SF_OUT_SYN_DROPPED))
+	if (!is_dropped_again(&c)) {
+		count_tried(&c);
+		count(SF_CNT_FAILED);
+	}
+	if (wants_outcome(SF_OUT_SYN_DROPPED))
 		emit_dropped_syn(&c);
 }
 

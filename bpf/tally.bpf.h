@@ -122,10 +122,14 @@ static __always_inline __u64 find_set(const struct sf_conn *c)
 	return set ? *set : 0;
 }
 
-/* A SYN that was dropped is all there is of its connection, and nothing carries that. */
+/* A SYN that was dropped is all there is of its connection, and nothing carries that. Its repeats are no further one. */
 static __always_inline void tally_dropped_syn(const struct sf_conn *c)
 {
-	sf_add_count(find_set(c), SF_SLOT_OPENS + SF_ROLE_SERVER * SF_OPEN_OUTCOMES + SF_OUT_SYN_DROPPED, 1);
+	__u64 set = find_set(c);
+
+	if (!c->syn_retrans)
+		sf_add_count(set, SF_SLOT_OPENS + SF_ROLE_SERVER * SF_OPEN_OUTCOMES + SF_OUT_SYN_DROPPED, 1);
+	sf_add_count(set, SF_SLOT_SYN_DROPS, 1);
 }
 
 #endif

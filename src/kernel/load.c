@@ -132,6 +132,14 @@ static int preallocate_maps(const struct attempt *a)
 	return err ? err : bpf_map__set_max_entries(skel->maps.conns, PREALLOCATED_CONNS);
 }
 
+/* Of a map that is allocated at once whatever the kernel, too. */
+static int shrink_unseen(const struct attempt *a)
+{
+	if (a->choices->hooks[HOOK_SYN].variant)
+		return 0;
+	return bpf_map__set_max_entries(a->loaded->skel->maps.dropped_syns, 1);
+}
+
 /* --- attaching -------------------------------------------------------------------------------------------- */
 
 /* Iterators run when they are read, the sweep when it is asked for. */
@@ -178,7 +186,9 @@ static int prepare(const struct attempt *a)
 	err = choices__each_prog(a->choices, switch_on, a->loaded);
 	if (!err && a->opts->sums)
 		err = set_up_sums(a);
-	return err ? err : preallocate_maps(a);
+	if (!err)
+		err = preallocate_maps(a);
+	return err ? err : shrink_unseen(a);
 }
 
 /* With what is not crossed out. */

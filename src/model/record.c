@@ -183,6 +183,8 @@ static void decode_open(struct record *r, const struct sf_event *ev)
 	struct sf_sink sink = {r};
 
 	decode_opening(r, &ev->conn);
+	if (ev->outcome == SF_OUT_SYN_DROPPED)
+		r->syn_retrans = ev->conn.syn_retrans;
 	sf_derive_open(&sink, &ev->conn, &ev->conn.opening, ev->outcome, ev->ts);
 	r->error = ev->conn.error;
 }

@@ -51,7 +51,7 @@ struct record {
 	/* open: offsets in ns from the first stage known, by enum sf_stage from SF_ST_CONNECT to SF_ST_ACCEPT
 	 */
 	int64_t stage_ns[SF_ST_ACCEPT + 1];
-	int64_t syn_retrans;	/* client */
+	int64_t syn_retrans;	/* client; of a SYN that was dropped: how many of the same were before */
 	int64_t synack_retrans; /* server, where its request was seen */
 	int64_t isn;
 	int64_t peer_isn;

@@ -71,6 +71,7 @@ static const struct {
 	[SERIES_RESETS] = {"resets",
 			   {{"direction", __SF_DIR_MAX, direction_name},
 			    {"reason", SF_RST_REASONS, reason_name}}},
+	[SERIES_SYN_DROPS] = {.name = "syn_drops"},
 };
 
 /* As the kernel side lays them out. */
@@ -86,6 +87,7 @@ static const size_t first_slot[__SERIES_MAX + 1] = {
 	[SERIES_CLOSES] = SF_SLOT_CLOSES,
 	[SERIES_RETRANSMITS] = SF_SLOT_RETRANSMITS,
 	[SERIES_RESETS] = SF_SLOT_RESETS,
+	[SERIES_SYN_DROPS] = SF_SLOT_SYN_DROPS,
 	[__SERIES_MAX] = __SF_SLOT_MAX,
 };
 

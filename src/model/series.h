@@ -27,6 +27,7 @@ enum series_metric {
 	SERIES_CLOSES,	    /* outcome, closed_by */
 	SERIES_RETRANSMITS, /* segment: syn synack fin */
 	SERIES_RESETS,	    /* direction (in out), reason */
+	SERIES_SYN_DROPS,   /* - */
 	__SERIES_MAX
 };
 #define SERIES_IS_HIST(metric) ((metric) < SERIES_OPENS)

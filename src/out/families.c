@@ -37,6 +37,8 @@ static const struct family of_series[__SERIES_MAX] = {
 		"SYN, SYN-ACK and FIN segments that were sent again."),
 	[SERIES_RESETS] = COUNTER("resets", "resets",
 		"RST segments of followed connections, in or out, with the reason of those sent."),
+	[SERIES_SYN_DROPS] = COUNTER("syn_drops", "syn_drops",
+		"SYN segments that were dropped because a queue of their listener was full."),
 };
 
 static const struct family

@@ -404,16 +404,25 @@ def test_requests_that_die(pair, wire, trace):
             assert near(record["attempt_ns"], ms * MS, max(100 * MS, 4 * settings.SLACK_NS)), (how, record)
 
 
+def skip_without_syns():
+    if not hook("syn")["variant"]:
+        pytest.skip("this tier has no hook for SYNs that a full queue drops, and `check` says so")
+
+
+def fill(tracer, wire, listener):
+    """An accept queue of backlog 1: the peers whose connections are in it."""
+    for _ in range(2):
+        wire.client_of(listener).establish()
+    tracer.wait_for("open", 2, outcome="established")
+
+
 @VERSIONS
 def test_syn_dropped(pair, wire, trace, version):
     """The accept queue is full: a SYN leaves nothing behind but a counter."""
-    if not hook("syn")["variant"]:
-        pytest.skip("this tier has no hook for SYNs that a full queue drops, and `check` says so")
+    skip_without_syns()
     tracer = trace(pair.server)
     with listen_at(pair, version, backlog=1) as listener:
-        for _ in range(2):
-            wire.client_of(listener).establish()
-        tracer.wait_for("open", 2, outcome="established")
+        fill(tracer, wire, listener)
         peer = wire.client_of(listener)
         peer.send(SYN)
         tracer.wait_for("open", outcome="syn_dropped")
@@ -422,7 +431,37 @@ def test_syn_dropped(pair, wire, trace, version):
     assert (record["role"], record["raddr"], record["rport"]) == ("server", *peer.here)
     assert (record["laddr"], record["lport"]) == peer.there
     assert record["handshake_ns"] is None and record["backlog"] == {"len": 2, "max": 1}
-    assert len(records.of("open")) == 3
+    assert record["syn_retrans"] == 0 and len(records.of("open")) == 3
+
+
+@VERSIONS
+def test_syn_dropped_again(pair, wire, trace, version):
+    """A repeat has the number of the first, and says which it is; the same ports with another sequence number are another attempt."""
+    skip_without_syns()
+    tracer, hist = trace(pair.server), trace(pair.server, command="hist")
+    with listen_at(pair, version, backlog=1) as listener:
+        fill(tracer, wire, listener)
+        peer, other = wire.client_of(listener), wire.client_of(listener)
+        sent = [(peer, peer.isn)] * 2 + [(other, other.isn)] + [(peer, peer.isn), (peer, peer.isn + 5000), (other, other.isn)]
+        for count, (one, seq) in enumerate(sent, 1):
+            one.send(SYN, seq=seq)
+            tracer.wait_for("open", count, outcome="syn_dropped")
+        listener.accept()[0].close()
+        peer.send(SYN, seq=peer.isn)
+        peer.expect(SYN | ACK)
+        peer.send(ACK)
+        tracer.wait_for("open", 3, outcome="established")
+    assert tracer.process.stop() == 0 and hist.process.stop() == 0
+    drops = tracer.records().of("open", outcome="syn_dropped")
+    assert [(r["rport"], r["syn_retrans"]) for r in drops] == [
+        (peer.here[1], 0), (peer.here[1], 1), (other.here[1], 0), (peer.here[1], 2), (peer.here[1], 0), (other.here[1], 1)]
+    ids = [r["id"] for r in drops]
+    assert ids[0] == ids[1] == ids[3] and ids[2] == ids[5] and len({*ids}) == 3
+    taken = next(r for r in tracer.records().of("open", outcome="established") if r["rport"] == peer.here[1])
+    assert taken["id"] not in ids and taken["syn_retrans"] is None
+    assert "6 server opens begun, 3 established, 0 found open, 3 failed" in tracer.process.stderr
+    counters = {(item["metric"], item["labels"].get("outcome")): item["count"] for item in hist.records()[-1]["counters"]}
+    assert counters["opens", "syn_dropped"] == 3 and counters["syn_drops", None] == 6
 
 
 def test_backlog(netns, trace):

@@ -50,6 +50,10 @@ class Sums(Counter):
 
     def add_open(self, record):
         role, outcome = word(record["role"]), record["outcome"]
+        if outcome == "syn_dropped":  # each SYN has a record, its repeats are no further attempt
+            self.count("syn_drops")
+            self.count("opens", 0 if record["syn_retrans"] else 1, role=role, outcome=outcome)
+            return
         self.count("opens", role=role, outcome=outcome)
         self.count("retransmits", record["syn_retrans"] or 0, segment="syn")
         self.count("retransmits", record["synack_retrans"] or 0, segment="synack")

@@ -298,6 +298,10 @@ static void test_syn_dropped(void **state)
 	assert_dur(&r, REC_ATTEMPT, NA);
 	assert_dur(&r, REC_HANDSHAKE, NA);
 	assert_true(r.stage_ns[SF_ST_SYN] == 0 && r.backlog_len == 2 && r.backlog_max == 1);
+	assert_true(r.syn_retrans == 0 && r.synack_retrans == NA);
+	ev.conn.syn_retrans = 3;
+	r = decode(&ev);
+	assert_true(r.syn_retrans == 3);
 	assert_true(r.synack_retrans == NA);
 	ev.outcome = SF_OUT_OVERFLOW; /* its request lived for a while */
 	ev.conn.opening.syn_ts = 1500;
