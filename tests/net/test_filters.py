@@ -129,6 +129,7 @@ class Table:
             stack.callback(netns.delete)
             netns.ip_batch(*(f"addr add {addr}/128 dev lo nodad" for addr in ("fd00:1::1", "fd00:1::2", "fd00:2::1")))
         self.spaces["b"].sysctl("ipv4/tcp_max_tw_buckets", 0)  # a TIME_WAIT is gone as it begins
+        self.spaces["a"].sysctl("ipv4/tcp_rfc1337", 1)  # and here not by the RST that a FIN sent twice by a slow machine draws
         self.cgroup = stack.enter_context(cgroups())
         self.first_port, self.ends, self.index, self.actors, self.listening = FIRST_PORT, [], {}, {}, {}
         stack.callback(self.end)
