@@ -95,6 +95,8 @@ static __noinline int on_failed(struct sock *sk, __u64 now)
 	else if (!c->rport) /* TCP Fast Open */
 		read_sock_tuple(c, sk);
 	c->error = KREAD(sk, sk_err);
+	if (!c->error && c->role != SF_ROLE_SERVER)
+		c->error = soft_error(sk, client_isn(tp));
 	c->state = TCP_CLOSE;
 	if (!conn_decide(sk, c))
 		return 0;

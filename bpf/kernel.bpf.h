@@ -10,6 +10,7 @@
 #define IPPROTO_TCP	  6
 #define TFO_SERVER_ENABLE 2 /* net.ipv4.tcp_fastopen */
 #define TCPHDR_FIN	  0x01
+#define SO_EE_ORIGIN_ICMP 2
 #define SOCK_DEAD	  0 /* enum sock_flags: its owner let go of it */
 #define SOCK_DONE	  1 /* tcp_fin() ran, the peer's FIN has come */
 #define SOCK_LINGER	  4
@@ -228,6 +229,24 @@ static __always_inline __u32 listener_flags(const struct sock *listener)
 static __always_inline bool got_fin(const struct sock *sk)
 {
 	return KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_DONE);
+}
+
+/*
+ * What an ICMP error said of the SYN in flight (`isn`) while a task held the socket's lock, as connect() itself does where the answer is
+ * quick: the kernel keeps it as a soft error and goes on (tcp_v4_err(), tcp_v6_err()). SO_ERROR takes that away. For IPv4, since 5.8
+ * (commit 45af29ca761c), the ICMP stays in the queue of errors too, where others may be of an earlier attempt.
+ */
+static __always_inline __u8 soft_error(const struct sock *sk, __u32 isn)
+{
+	const struct sk_buff *last = KREAD(sk, sk_error_queue.prev);
+	const struct sock_exterr_skb *says = (const void *)last->cb;
+	const struct tcphdr *syn;
+	__u8 error = KREAD(sk, sk_err_soft);
+
+	if (error || !KREAD(sk, sk_error_queue.qlen) || KREAD(says, ee.ee_origin) != SO_EE_ORIGIN_ICMP)
+		return error;
+	syn = (const void *)KREAD(last, data);
+	return bpf_ntohl(KREAD(syn, seq)) == isn ? KREAD(says, ee.ee_errno) : 0;
 }
 
 /* Data that the owner never read, the peer's FIN apart. */

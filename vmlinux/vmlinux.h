@@ -165,12 +165,20 @@ struct sock_common {
 };
 
 struct socket;
+struct sk_buff;
+
+struct sk_buff_head {
+	struct sk_buff *prev; /* the last one, or the head itself */
+	__u32 qlen;
+};
 
 struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	int sk_err;
+	int sk_err_soft;
+	struct sk_buff_head sk_error_queue;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
 	unsigned long sk_lingertime;
@@ -266,6 +274,17 @@ struct sk_buff {
 	__u16 transport_header;
 	__u16 network_header;
 	unsigned char *head;
+	unsigned char *data;
+};
+
+struct sock_extended_err {
+	__u32 ee_errno;
+	__u8 ee_origin;
+};
+
+/* The control block of a segment in the queue of errors. */
+struct sock_exterr_skb {
+	struct sock_extended_err ee;
 };
 
 struct tcp_skb_cb {

@@ -5,10 +5,13 @@ no handshake time.
 """
 import errno
 import os
+import select
+import socket
 import time
 
 import pytest
 
+import settings
 from capture import flows
 from expect import Stopwatch, near, only_flow, pair_up
 
@@ -64,20 +67,70 @@ def test_timed_out(pair, trace, capture):
     assert (record["laddr"], record["lport"]) == flow.client
 
 
-def test_unreachable(pair, trace, load):
-    """
-    The router (the other namespace) answers with ICMP host unreachable. The caller has to block: one that polls
-    is told at once and gives up itself, where the kernel would send another SYN first.
-    """
+BEHIND = {"ipv4": "10.77.0.1", "ipv6": "fd77::1"}
+
+
+@pytest.fixture
+def dead_end(pair):
+    """The router (the other namespace) answers to what goes to BEHIND with ICMP, as often as it takes."""
     pair.server.sysctl("ipv4/ip_forward", 1)
-    pair.server.ip("route", "add", "unreachable", "10.77.0.0/24")
-    pair.client.ip("route", "add", "10.77.0.0/24", "via", pair.server4)
-    tracer = trace(pair.client)
-    (line,) = load(pair.client, "--connect", "10.77.0.1:5999")
+    pair.server.sysctl("ipv6/conf/all/forwarding", 1)
+    pair.server.sysctl("ipv4/icmp_ratelimit", 0)
+    pair.server.sysctl("ipv6/icmp/ratelimit", 0)
+    for version, network, router in (("-4", "10.77.0.0/24", pair.server4), ("-6", "fd77::/64", pair.server6)):
+        pair.server.ip(version, "route", "add", "unreachable", network)
+        pair.client.ip(version, "route", "add", network, "via", router)
+    return pair
+
+
+@pytest.mark.parametrize("family", BEHIND)
+def test_unreachable(dead_end, trace, load, family):
+    """A connect() that blocks."""
+    tracer = trace(dead_end.client)
+    (line,) = load(dead_end.client, "--connect", f"[{BEHIND[family]}]:5999" if family == "ipv6" else f"{BEHIND[family]}:5999")
     tracer.wait_for("open")
-    record = check_failed(tracer.stop(), "unreachable", "EHOSTUNREACH", line["pid"])
-    assert line["error"] == "EHOSTUNREACH"
+    record = check_failed(tracer.stop(), "unreachable", line["error"], line["pid"])
+    assert line["error"] in ("EHOSTUNREACH", "ENETUNREACH")
     assert near(record["attempt_ns"], line["connect_end_ns"] - line["connect_begin_ns"])
+
+
+@pytest.mark.parametrize("family", BEHIND)
+def test_unreachable_while_polling(dead_end, trace, family):
+    """The ICMP comes while connect() holds the socket's lock: the kernel would go on, but the caller asks, and gives up."""
+    tracer, watch = trace(dead_end.client), Stopwatch()
+    sock = dead_end.client.socket(socket.AF_INET6 if family == "ipv6" else socket.AF_INET)
+    sock.setblocking(False)
+    watch.mark("begin")
+    assert sock.connect_ex((BEHIND[family], 5999)) == errno.EINPROGRESS
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    assert poller.poll(1000 * settings.PATIENCE)
+    error = errno.errorcode[sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)]
+    sock.close()
+    watch.mark("end")
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "unreachable", error)
+    assert error in ("EHOSTUNREACH", "ENETUNREACH")
+    assert near(record["attempt_ns"], watch.ns("begin", "end"))
+
+
+@pytest.mark.parametrize("family", BEHIND)
+def test_unreachable_and_given_up(dead_end, trace, family):
+    """As above, but the caller closes without asking; what it would have been told another socket says, of another port."""
+    tracer = trace(dead_end.client)
+    for port in (5998, 5999):
+        sock = dead_end.client.socket(socket.AF_INET6 if family == "ipv6" else socket.AF_INET)
+        sock.setblocking(False)
+        assert sock.connect_ex((BEHIND[family], port)) == errno.EINPROGRESS
+        time.sleep(0.2)
+        if port == 5998:
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        sock.close()
+        if port == 5998:
+            time.sleep(1.1)  # ip_error() may have a limit of its own, one ICMP a second
+    tracer.wait_for("open", 2)
+    check_failed(tracer.stop().of("open", rport=5999), "unreachable", errno.errorcode[error])
+    assert error in (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 def test_aborted(pair, trace):
