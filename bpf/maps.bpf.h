@@ -221,8 +221,8 @@ struct sf_syn {
 	__u16 rport;
 };
 struct sf_dropped {
-	__u64 id; /* of the attempt, as of a connection */
-	__u64 repeats;
+	__u64 id;      /* of the attempt, as of a connection */
+	__u64 repeats; /* added to atomically: who repeats a SYN may reach another CPU */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

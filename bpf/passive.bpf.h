@@ -241,8 +241,12 @@ static __noinline bool is_dropped_again(struct sf_conn *c)
 	__builtin_memcpy(key.raddr, c->raddr, sizeof(key.raddr));
 	d = bpf_map_lookup_elem(&dropped_syns, &key);
 	if (d) {
+		__u64 repeats;
+
+		__sync_fetch_and_add(&d->repeats, 1);
+		repeats = READ_ONCE(d->repeats);
 		c->id = d->id;
-		c->syn_retrans = ++d->repeats < 255 ? d->repeats : 255;
+		c->syn_retrans = repeats < 255 ? repeats : 255;
 		return true;
 	}
 	first.id = c->id = new_id(ID_SOFTIRQ);
