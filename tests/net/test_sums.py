@@ -394,9 +394,9 @@ def test_a_million(netns, stack, spawn):
     for role in ("client", "server"):
         opens = samples.sum("synfin_opens_total", role=role, outcome="established")
         assert unseen(opens, samples.sum("synfin_handshake_seconds_count", role=role, outcome="established")) == 0
-    # A close whose end the kernel showed nobody is told without a length, and counted.
-    missing += samples.sum("synfin_lost_total", **{"class": "missed"})
-    assert unseen(samples.sum("synfin_closes_total"), samples.sum("synfin_life_seconds_count")) <= missing
+    # A close whose end the kernel showed nobody is told without a length, and each of them is counted.
+    without_length = samples.sum("synfin_closes_total") - samples.sum("synfin_life_seconds_count")
+    assert 0 <= without_length <= missing + samples.sum("synfin_lost_total", **{"class": "missed"})
 
 
 def test_export_is_exact(netns, stack):
