@@ -14,22 +14,27 @@
 #ifndef SYNFIN_ACCEPT_BPF_H
 #define SYNFIN_ACCEPT_BPF_H
 
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tell.bpf.h"
+
+/* Only accept() may still do something with it. */
+static __always_inline bool awaits_accept(const struct sf_conn *c)
+{
+	return c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED) &&
+	       !(READ_ONCE(c->accept_ts) & SF_ACC_LOOKED);
+}
+
 /* A flag that accept() looks at; it is not set yet. */
 static __always_inline void publish(struct sf_conn *c, __u32 flag)
 {
 	__sync_fetch_and_add(&c->flags, flag);
-}
-
-/* The handshake has ended, and `o` tells of it. False: it is not wanted (--min-handshake). */
-static __always_inline bool count_open(const struct sf_conn *c, const struct sf_opening *o,
-				       enum sf_outcome outcome)
-{
-	if (!wants_handshake(c, o, outcome)) {
-		uncount_tried(c);
-		return false;
-	}
-	count(outcome == SF_OUT_ESTABLISHED ? SF_CNT_OPENED : SF_CNT_FAILED);
-	return true;
 }
 
 /* --- what waits for the verdict, told --------------------------------------------------------------------- */
@@ -93,6 +98,13 @@ __noinline int tell_unseen(__u64 address) /* not static: as tell() */
 	if (c->flags & SF_F_PENDING && c->flags & SF_F_END_TOLD && !(word & SF_ACC_SAW_END))
 		tell_parked_close(object, c);
 	return 0;
+}
+
+/* What accept() had not seen when it looked, once it has. */
+static __always_inline void settle_accept(const void *object, const struct sf_conn *c)
+{
+	if (c->flags & SF_F_ACCEPT_DUE)
+		tell_unseen(as_number(object));
 }
 
 /* Something was published: has accept() come before, and did it see it? */
@@ -174,6 +186,26 @@ static __always_inline void on_accept(const struct sock *sk)
 	own_by_current(c, SF_SRC_ACCEPT);
 	__sync_fetch_and_add(&c->accept_ts, word - SF_ACC_BUSY);
 	WRITE_ONCE(c->accept_ts, word | follow_up(sk, c, READ_ONCE(c->flags)));
+}
+
+/* No function hooks: what accept() left behind the descriptor it returns. */
+static __always_inline int on_accept_return(long fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *fdt;
+	struct file **files, *file = NULL;
+	struct socket *socket;
+
+	if (fd < 0)
+		return 0;
+	fdt = KREAD(task, files, fdt);
+	if (fd >= KREAD(fdt, max_fds))
+		return 0;
+	files = KREAD(fdt, fd);
+	bpf_core_read(&file, sizeof(file), files + fd);
+	socket = KREAD(file, private_data);
+	on_accept(KREAD(socket, sk));
+	return 0;
 }
 
 #endif

@@ -5,6 +5,17 @@
 #ifndef SYNFIN_ACTIVE_BPF_H
 #define SYNFIN_ACTIVE_BPF_H
 
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "opening.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+
 /* CLOSE>SYN_SENT, in the task that called connect(). The local port is not chosen yet unless the socket was
  * bound. */
 static __noinline void follow_client(const struct sock *sk, __u64 now, enum id_source source)

@@ -12,6 +12,18 @@
 #ifndef SYNFIN_ADOPT_BPF_H
 #define SYNFIN_ADOPT_BPF_H
 
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tell.bpf.h"
+#include "timewait.bpf.h"
+#include "waits.bpf.h"
+
 #define SOCK_BINDPORT_LOCK 8		 /* sk_userlocks: bind() was given the port */
 #define TIMEWAIT_NS	   60000000000LL /* TCP_TIMEWAIT_LEN */
 
@@ -255,6 +267,46 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	} else if (!err) {
 		count_adopted(&c);
 	}
+}
+
+/* One of the kernel's TCP sockets. */
+static __always_inline void adopt_any(const struct sock_common *skc)
+{
+	__u8 state = KREAD(skc, skc_state);
+
+	if (state == TCP_LISTEN)
+		adopt_listener((const struct sock *)skc);
+	else if (state == TCP_NEW_SYN_RECV)
+		adopt_request((const struct request_sock *)skc);
+	else if (state == TCP_TIME_WAIT)
+		adopt_minisock((const struct inet_timewait_sock *)skc);
+	else if (state != TCP_CLOSE)
+		adopt_socket((struct sock *)skc, state);
+}
+
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+
+/* An open file of a task. The first task that is found with a socket is taken for its owner. */
+static __always_inline void find_owner(const struct task_struct *task, const struct file *file)
+{
+	struct socket *socket;
+	struct sf_owner o;
+	struct sock *sk;
+	__u64 key;
+
+	if ((KREAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return;
+	socket = KREAD(file, private_data);
+	sk = KREAD(socket, sk);
+	if (!sk || KREAD(sk, sk_protocol) != IPPROTO_TCP)
+		return;
+	read_owner(&o, task, SF_SRC_ITERATOR);
+	key = (__u64)sk;
+	if (KREAD(sk, __sk_common.skc_state) == TCP_LISTEN)
+		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
+	else
+		bpf_map_update_elem(&found, &key, &o, BPF_NOEXIST);
 }
 
 #endif

@@ -6,6 +6,22 @@
 #ifndef SYNFIN_CLOSING_BPF_H
 #define SYNFIN_CLOSING_BPF_H
 
+#include "accept.bpf.h"
+#include "active.bpf.h"
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "opening.bpf.h"
+#include "owner.bpf.h"
+#include "passive.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tell.bpf.h"
+#include "timewait.bpf.h"
+#include "waits.bpf.h"
+
 /*
  * The close begins and the handshake was not reported: it never ended in our sight (TCP Fast Open closed before its last ACK, or a
  * change of state was missed) and is reported as it is. 0: it was not wanted, and the connection is left.
@@ -37,21 +53,6 @@ static __always_inline bool begin_closing(const void *object, struct sf_conn *c)
 	__builtin_memset(&c->closing, 0, sizeof(c->closing));
 	c->flags |= SF_F_CLOSING;
 	return true;
-}
-
-static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
-					__u64 ts)
-{
-	if (c->flags & SF_F_PENDING)
-		return;
-	count(SF_CNT_ENDED);
-	if (c->source == SF_SRC_NONE)
-		lose(SF_LOST_UNATTRIBUTED);
-	emit_stage(c, SF_ST_END, ts);
-	if (wants_close(c, outcome, ts))
-		emit(object, SF_EV_CLOSE, outcome, ts);
-	else
-		c->flags |= SF_F_NO_CLOSE;
 }
 
 /* The connection is over and no minisock carries it on. */

@@ -5,6 +5,15 @@
 #ifndef SYNFIN_CONN_BPF_H
 #define SYNFIN_CONN_BPF_H
 
+#include "accept.bpf.h"
+#include "core.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tell.bpf.h"
+
 /*
  * `c` is the element under `object`, void afterwards. Only for whoever owns the object: its creator, the holder of the socket's lock, the
  * softirq that ends a request.
@@ -26,75 +35,6 @@ static __always_inline __u64 new_id(enum id_source source)
 	return ++cpu->next_ids[source] << 14 | (__u64)source << 12 | (bpf_get_smp_processor_id() & 0xfff);
 }
 
-/* The words that say whose it is, and nothing else of `c`. */
-static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
-{
-	c->pid = o->pid;
-	c->tid = o->tid;
-	c->uid = o->uid;
-	c->cgroup_id = o->cgroup_id;
-	c->start_ns = o->start_ns;
-	c->source = o->source | (o->in_cgroup ? SF_SRC_IN_CGROUP : 0);
-	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
-}
-
-/* Not inlined: what it needs of the stack is gone when it returns. */
-static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
-{
-	const struct task_struct *task = current_task();
-	struct sf_owner o;
-
-	if (is_kernel_thread(task))
-		return 0;
-	read_owner(&o, task, source);
-	own(c, &o);
-	return 0;
-}
-
-/* Before accept() can meet it. */
-static __always_inline void disown(struct sf_conn *c)
-{
-	struct sf_owner nobody = {.source = SF_SRC_NONE};
-
-	own(c, &nobody);
-}
-
-static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
-{
-	__u64 key = (__u64)listener;
-	struct sf_owner *o = bpf_map_lookup_elem(&listeners, &key);
-
-	if (o)
-		own(c, o);
-}
-
-/* Who closes is told by records alone. */
-static __always_inline void close_by_current(struct sf_conn *c)
-{
-	const struct task_struct *task = current_task();
-
-	if (cfg_tally || is_kernel_thread(task))
-		return;
-	c->closing.closer_pid = tgid_of(task);
-	BPF_CORE_READ_INTO(&c->closing.closer_comm, asker(task), comm);
-}
-
-/* Only accept() may still do something with it. */
-static __always_inline bool awaits_accept(const struct sf_conn *c)
-{
-	return c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED) &&
-	       !(READ_ONCE(c->accept_ts) & SF_ACC_LOOKED);
-}
-
-__noinline int tell_unseen(__u64 address);
-
-/* What accept() had not seen when it looked, once it has. */
-static __always_inline void settle_accept(const void *object, const struct sf_conn *c)
-{
-	if (c->flags & SF_F_ACCEPT_DUE)
-		tell_unseen(as_number(object));
-}
-
 /*
  * It is over for us: forgotten, or, while accept() may still come upon it, kept as one of which all is told. accept() may have looked since
  * its caller last asked.
@@ -108,33 +48,6 @@ static __always_inline void conn_leave(const void *object, struct sf_conn *c)
 		__sync_fetch_and_add(&c->flags, SF_F_END_TOLD);
 	}
 }
-
-static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)
-{
-	add_count(c->role == SF_ROLE_SERVER ? SF_CNT_SERVER_TRIED : SF_CNT_CLIENT_TRIED, delta);
-	if (c->flags & SF_F_LATE)
-		add_count(SF_CNT_LATE, delta);
-}
-
-/* Followed from here on, by what it has behind it already. */
-static __always_inline void count_tried(const struct sf_conn *c)
-{
-	if (c->flags & SF_F_TIME_WAIT)
-		count(SF_CNT_TW_BEGUN);
-	else if (c->flags & SF_F_OPENED)
-		count(SF_CNT_FOUND);
-	else
-		add_tried(c, 1);
-}
-
-/* It was counted before it showed that it is not wanted. */
-static __always_inline void uncount_tried(const struct sf_conn *c)
-{
-	add_tried(c, -1);
-}
-
-static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
-					__u64 ts);
 
 /* What on_child() keeps until it is known what kind of child it is. */
 static __always_inline bool is_tentative(const struct sf_conn *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The one derivation, for the kernel and the C side: which durations follow from the stamps of a connection,
- * which of them are lower bounds, and which port is the service's. A line, a histogram and a metric cannot disagree.
+ * and which of them are lower bounds. A line, a histogram and a metric cannot disagree.
  *
  * Durations are passed on one by one, never stored here: whoever includes this defines sf_measured(), which
  * is called at most once for each duration of a record. Whether both ends are known and in order is decided there
@@ -11,10 +11,8 @@
 #define SYNFIN_DERIVE_H
 
 #include "durations.h"
+#include "service.h"
 #include "synfin.h"
-
-/* A condition decided here costs the BPF side nothing: all arguments are constants once inlined. */
-#define SF_INLINE static inline __attribute__((always_inline))
 
 /* What is known of a duration besides its ends. */
 enum sf_certainty {
@@ -49,17 +47,6 @@ SF_INLINE void sf_measure_of(struct sf_sink *sink, const struct sf_conn *c, enum
 	bool at_first_sight = c->flags & SF_F_LATE && from == c->est_ts;
 
 	sf_measured(sink, dur, from, to, at_first_sight ? SF_FIRST_SIGHT : sf_certain(at_least));
-}
-
-/*
- * The port that somebody listens on, or was asked for there: the same at both ends of a connection. Who opened it by connect(), be it
- * crossed by another's SYN, has it at the other end. 0: not known, for neither is the role.
- */
-SF_INLINE __u16 sf_service_port(const struct sf_conn *c)
-{
-	if (c->role == SF_ROLE_NONE)
-		return 0;
-	return c->role == SF_ROLE_SERVER ? c->lport : c->rport;
 }
 
 /* --- open --------------------------------------------------------------------------------------------- */

@@ -7,6 +7,10 @@
 #ifndef SYNFIN_EHASH_BPF_H
 #define SYNFIN_EHASH_BPF_H
 
+#include "core.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+
 #define EHASH_DEPTH 32 /* entries of a chain that are looked at */
 
 static __always_inline struct sf_name name_of(const struct sock_common *skc)

@@ -6,6 +6,15 @@
 #ifndef SYNFIN_EMIT_BPF_H
 #define SYNFIN_EMIT_BPF_H
 
+#include "core.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tally.bpf.h"
+#include "tally.h"
+
 static __always_inline void copy_conn(struct sf_conn *to, const struct sf_conn *c)
 {
 	__u64 word = READ_ONCE(c->accept_ts);

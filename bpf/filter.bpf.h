@@ -7,7 +7,10 @@
 #ifndef SYNFIN_FILTER_BPF_H
 #define SYNFIN_FILTER_BPF_H
 
-#include "derive.h"
+#include "core.bpf.h"
+#include "service.h"
+#include "maps.bpf.h"
+#include "synfin.h"
 
 enum verdict { REJECT, ACCEPT, UNDECIDED };
 

@@ -7,6 +7,9 @@
 #ifndef SYNFIN_KERNEL_BPF_H
 #define SYNFIN_KERNEL_BPF_H
 
+#include "core.bpf.h"
+#include "synfin.h"
+
 #define IPPROTO_TCP	  6
 #define TFO_SERVER_ENABLE 2 /* net.ipv4.tcp_fastopen */
 #define TCPHDR_FIN	  0x01

@@ -6,6 +6,13 @@
 #ifndef SYNFIN_OPENING_BPF_H
 #define SYNFIN_OPENING_BPF_H
 
+#include "accept.bpf.h"
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "synfin.h"
+#include "tell.bpf.h"
+
 /* accept() returns a child of TCP Fast Open even if it died before its final ACK. */
 static __always_inline bool may_be_accepted(const struct sf_conn *c, enum sf_outcome outcome)
 {

@@ -7,6 +7,10 @@
 #ifndef SYNFIN_OWNER_BPF_H
 #define SYNFIN_OWNER_BPF_H
 
+#include "core.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+
 #define MAX_PID_NS_LEVEL 32
 #define MAX_CGROUP_LEVEL 64
 
@@ -120,6 +124,61 @@ static __always_inline bool is_owner_whole(const struct sf_conn *c, __u64 word)
 {
 	barrier();
 	return word != SF_ACC_BUSY && READ_ONCE(c->accept_ts) == word;
+}
+
+/* --- whose a connection is ------------------------------------------------------------------------------ */
+
+/* The words that say whose it is, and nothing else of `c`. */
+static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
+{
+	c->pid = o->pid;
+	c->tid = o->tid;
+	c->uid = o->uid;
+	c->cgroup_id = o->cgroup_id;
+	c->start_ns = o->start_ns;
+	c->source = o->source | (o->in_cgroup ? SF_SRC_IN_CGROUP : 0);
+	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
+}
+
+/* Not inlined: what it needs of the stack is gone when it returns. */
+static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
+{
+	const struct task_struct *task = current_task();
+	struct sf_owner o;
+
+	if (is_kernel_thread(task))
+		return 0;
+	read_owner(&o, task, source);
+	own(c, &o);
+	return 0;
+}
+
+/* Before accept() can meet it. */
+static __always_inline void disown(struct sf_conn *c)
+{
+	struct sf_owner nobody = {.source = SF_SRC_NONE};
+
+	own(c, &nobody);
+}
+
+static __always_inline void own_by_listener(struct sf_conn *c, const struct sock *listener)
+{
+	__u64 key = (__u64)listener;
+	struct sf_owner *o = bpf_map_lookup_elem(&listeners, &key);
+
+	if (o)
+		own(c, o);
+}
+
+/* Who closes is told by records alone. */
+static __always_inline void close_by_current(struct sf_conn *c)
+{
+	const struct task_struct *task = current_task();
+
+	if (cfg_tally || is_kernel_thread(task))
+		return;
+	c->closing.closer_pid = tgid_of(task);
+	BPF_CORE_READ_INTO(&c->closing.closer_comm, asker(task), comm);
 }
 
 #endif

@@ -7,6 +7,19 @@
 #ifndef SYNFIN_PASSIVE_BPF_H
 #define SYNFIN_PASSIVE_BPF_H
 
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "ehash.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "opening.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tell.bpf.h"
+
 /* --- requests ----------------------------------------------------------------------------------------- */
 
 /* `object` carries it: the request or the child that it has just become. */

@@ -10,6 +10,15 @@
 #ifndef SYNFIN_SWEEP_BPF_H
 #define SYNFIN_SWEEP_BPF_H
 
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "waits.bpf.h"
+
 static __always_inline bool is_minisock(const struct sf_conn *c)
 {
 	return c->flags & SF_F_SOCK_GONE || (c->flags & SF_F_TIME_WAIT && c->flags & SF_F_LATE);
@@ -115,6 +124,24 @@ __noinline int sweep_wait(__u64 key)
 		count(SF_CNT_TW_GONE);
 	}
 	return 0;
+}
+
+/* The keys that user space has written down. */
+static __always_inline void sweep_slice(void)
+{
+	__u32 zero = 0;
+	const struct sf_sweep *s = bpf_map_lookup_elem(&sweeps, &zero);
+
+	if (!s)
+		return;
+	for (int i = 0; i < SF_SWEEP_KEYS; i++) {
+		if (i >= (int)s->cnt)
+			break;
+		if (s->is_of_waits)
+			sweep_wait(s->keys[i]);
+		else
+			sweep_conn(s->keys[i]);
+	}
 }
 
 #endif

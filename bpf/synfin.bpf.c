@@ -1,133 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hooks: thin wrappers around one body per event. Which of them is loaded is decided by
+ * The hooks: wrappers around one body per event, which stand in the files included. Which of them is loaded is decided by
  * src/kernel/hooks.c; all start switched off ("?"). Suffixes: none tp_btf, _fe fentry, _fx fexit, _kp kprobe,
  * _kr kretprobe, _sc syscall tracepoint. Tracepoints are attached as tp_btf on every tier: it needs no
  * trampoline, loads wherever CO-RE does (5.5) and, unlike a classic tracepoint program, is not skipped when
  * another BPF program is active on the CPU.
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_tracing.h>
-
-#include "synfin.h"
-#include "slots.h"
-#include "maps.bpf.h"
-#include "kernel.bpf.h"
-#include "ehash.bpf.h"
-#include "table.bpf.h"
-#include "owner.bpf.h"
-#include "filter.bpf.h"
-#include "tally.bpf.h"
-#include "waits.bpf.h"
-#include "emit.bpf.h"
-#include "conn.bpf.h"
 #include "accept.bpf.h"
-#include "opening.bpf.h"
-#include "active.bpf.h"
-#include "timewait.bpf.h"
-#include "passive.bpf.h"
-#include "closing.bpf.h"
-#include "timers.bpf.h"
 #include "adopt.bpf.h"
+#include "closing.bpf.h"
+#include "core.bpf.h"
+#include "passive.bpf.h"
+#include "state.bpf.h"
 #include "sweep.bpf.h"
+#include "timers.bpf.h"
+#include "timewait.bpf.h"
+#include "tree.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 /* --- sockets: every tier ------------------------------------------------------------------------------ */
-
-static __always_inline void on_listen(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-	struct sf_owner o;
-
-	read_owner(&o, current_task(), SF_SRC_LISTENER);
-	bpf_map_update_elem(&listeners, &key, &o, BPF_ANY);
-}
-
-/* A connection we follow changes from one synchronised state to another. What carries it on, NULL: itself, or nothing. */
-static __always_inline const struct inet_timewait_sock *on_change(struct sock *sk, struct sf_conn *c, int old,
-								  int new, __u64 now)
-{
-	if (c->flags & SF_F_END_TOLD) /* only accept() had to come */
-		return NULL;
-	if (c->state != old) {
-		miss(SF_MISSED_STATE);
-		c->flags |= SF_F_GAP;
-	}
-	if (old == new) { /* close() after shutdown(), whose FIN changed the state */
-		if (c->flags & SF_F_CLOSING)
-			closed_by_owner(sk, c, now);
-		return NULL;
-	}
-	c->state = new;
-	switch (new) {
-	case TCP_FIN_WAIT1:
-	case TCP_LAST_ACK:
-		on_fin_sent(sk, c, now);
-		break;
-	case TCP_FIN_WAIT2:
-		on_fin_acked(sk, c, now);
-		break;
-	case TCP_CLOSING:
-		c->flags |= SF_F_SIM_CLOSE;
-		on_fin_rcvd(sk, c, now);
-		break;
-	case TCP_CLOSE_WAIT:
-		on_fin_rcvd(sk, c, now);
-		break;
-	case TCP_CLOSE:
-		return on_closed(sk, c, old, now);
-	}
-	return NULL;
-}
-
-/* Not inlined: what comes before and after it does not fit the stack beside it. What carries the connection on, as a number. */
-static __noinline __u64 on_state(struct sock *sk, int old, int new, enum id_source source)
-{
-	__u64 now = bpf_ktime_get_ns(), key = (__u64)sk;
-	struct sf_conn *c;
-
-	if (old == TCP_LISTEN && new == TCP_SYN_RECV) {
-		on_child(sk, now);
-	} else if (old == TCP_SYN_RECV && new == TCP_ESTABLISHED) {
-		on_server_established(sk, now);
-	} else if (new == TCP_SYN_SENT) {
-		on_connect(sk, now, source);
-	} else if (new == TCP_LISTEN) {
-		on_listen(sk);
-	} else if (old == TCP_LISTEN) {
-		bpf_map_delete_elem(&listeners, &key);
-	} else if ((c = conn_find(sk)) && new == TCP_ESTABLISHED) {
-		c->state = new;
-		on_client_established(sk, c, now);
-	} else if (c && new == TCP_SYN_RECV) {
-		c->state = new;
-		on_simultaneous_open(sk, c, now);
-	} else if (c) {
-		return as_number(on_change(sk, c, old, new, now));
-	}
-	return 0;
-}
-
-/* An MPTCP socket is not a tcp_sock; its subflows are. */
-static __always_inline bool is_tcp(const struct sock *sk)
-{
-	return sk->sk_protocol == IPPROTO_TCP;
-}
-
-static __always_inline void change_state(struct sock *sk, int old, int new, enum id_source source)
-{
-	__u64 tw;
-
-	if (timers_show_tw)
-		settle_before(old);
-	tw = on_state(sk, old, new, source);
-	if (tw)
-		hand_over(as_number(sk), tw);
-}
 
 /*
  * A program that is running on a CPU is not run again there (bpf_prog.active, 6.2, commit 05b24ff9b2cf): what interrupts
@@ -151,14 +43,6 @@ int BPF_PROG(sf_state, struct sock *sk, int old, int new)
 	if (is_tcp(sk))
 		change_state(sk, old, new, ID_CHANGE);
 	return 0;
-}
-
-/* sf_state has handled it, but another change came in between, or the task came from another CPU. */
-static __always_inline bool is_known_change(struct sock *sk, int old, int new)
-{
-	const struct sf_conn *c = old == new ? NULL : conn_find(sk);
-
-	return c && c->state == new;
 }
 
 SEC("?tp_btf/inet_sock_set_state")
@@ -396,26 +280,6 @@ int BPF_KRETPROBE(sf_accept_kr, struct sock *sk)
 	return 0;
 }
 
-/* No function hooks: what accept() left behind the descriptor it returns. */
-static __always_inline int on_accept_return(long fd)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *fdt;
-	struct file **files, *file = NULL;
-	struct socket *socket;
-
-	if (fd < 0)
-		return 0;
-	fdt = KREAD(task, files, fdt);
-	if (fd >= KREAD(fdt, max_fds))
-		return 0;
-	files = KREAD(fdt, fd);
-	bpf_core_read(&file, sizeof(file), files + fd);
-	socket = KREAD(file, private_data);
-	on_accept(KREAD(socket, sk));
-	return 0;
-}
-
 SEC("?tp/syscalls/sys_exit_accept4")
 int sf_accept4_sc(struct syscall_trace_exit *ctx)
 {
@@ -436,20 +300,8 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 SEC("?iter/tcp")
 int sf_sockets(struct bpf_iter__tcp *ctx)
 {
-	const struct sock_common *skc = ctx->sk_common;
-	__u8 state;
-
-	if (!skc)
-		return 0;
-	state = KREAD(skc, skc_state);
-	if (state == TCP_LISTEN)
-		adopt_listener((const struct sock *)skc);
-	else if (state == TCP_NEW_SYN_RECV)
-		adopt_request((const struct request_sock *)skc);
-	else if (state == TCP_TIME_WAIT)
-		adopt_minisock((const struct inet_timewait_sock *)skc);
-	else if (state != TCP_CLOSE)
-		adopt_socket((struct sock *)skc, state);
+	if (ctx->sk_common)
+		adopt_any(ctx->sk_common);
 	return 0;
 }
 
@@ -457,73 +309,20 @@ int sf_sockets(struct bpf_iter__tcp *ctx)
 SEC("?raw_tp")
 int sf_sweep(void *ctx)
 {
-	__u32 zero = 0;
-	const struct sf_sweep *s = bpf_map_lookup_elem(&sweeps, &zero);
-
-	if (!s)
-		return 0;
-	for (int i = 0; i < SF_SWEEP_KEYS; i++) {
-		if (i >= (int)s->cnt)
-			break;
-		if (s->is_of_waits)
-			sweep_wait(s->keys[i]);
-		else
-			sweep_conn(s->keys[i]);
-	}
+	sweep_slice();
 	return 0;
 }
-
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
 
 /* Every open file of every task; the first task found with a socket is taken for its owner. */
 SEC("?iter/task_file")
 int sf_owners(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct socket *socket;
-	struct sf_owner o;
-	struct sock *sk;
-	__u64 key;
-
-	if (!task || !file || (KREAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = KREAD(file, private_data);
-	sk = KREAD(socket, sk);
-	if (!sk || KREAD(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
-	read_owner(&o, task, SF_SRC_ITERATOR);
-	key = (__u64)sk;
-	if (KREAD(sk, __sk_common.skc_state) == TCP_LISTEN)
-		bpf_map_update_elem(&listeners, &key, &o, BPF_NOEXIST);
-	else
-		bpf_map_update_elem(&found, &key, &o, BPF_NOEXIST);
+	if (ctx->task && ctx->file)
+		find_owner(ctx->task, ctx->file);
 	return 0;
 }
 
 /* --- the process tree of --tree and `trace -- CMD` ------------------------------------------------------ */
-
-/* The child of a member is one. False: nothing changed. */
-static __always_inline bool join_tree(const struct task_struct *parent, const struct task_struct *child)
-{
-	__u32 from = tgid_of(parent), to = tgid_of(child);
-	__u8 one = 1;
-
-	return from != to && bpf_map_lookup_elem(&flt_tree, &from) &&
-	       !bpf_map_update_elem(&flt_tree, &to, &one, BPF_NOEXIST);
-}
-
-/* The last thread has left: the number may be given to a stranger. Connections the process has keep their verdict. */
-static __always_inline bool drop_if_dead(const struct task_struct *task)
-{
-	__u32 tgid = tgid_of(task);
-
-	if (KREAD(task, signal, live.counter) != 0)
-		return false;
-	bpf_map_delete_elem(&flt_tree, &tgid);
-	return true;
-}
 
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(sf_fork, struct task_struct *parent, struct task_struct *child)
@@ -546,13 +345,7 @@ int BPF_PROG(sf_exit, struct task_struct *task)
 SEC("?iter/task")
 int sf_family(struct bpf_iter__task *ctx)
 {
-	struct task_struct *task = ctx->task;
-
-	if (!task || drop_if_dead(task))
-		return 0;
-	if (join_tree(KREAD(task, real_parent), task)) {
-		relatives++;
-		drop_if_dead(task);
-	}
+	if (ctx->task)
+		join_family(ctx->task);
 	return 0;
 }

@@ -18,6 +18,11 @@
 #ifndef SYNFIN_TABLE_BPF_H
 #define SYNFIN_TABLE_BPF_H
 
+#include "core.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+
 /* Addresses, evenly over 2^bits. */
 static __always_inline __u32 spread(__u64 key, __u32 bits)
 {

@@ -6,6 +6,13 @@
 #ifndef SYNFIN_TALLY_BPF_H
 #define SYNFIN_TALLY_BPF_H
 
+#include "core.bpf.h"
+#include "derive.h"
+#include "hist.h"
+#include "maps.bpf.h"
+#include "owner.bpf.h"
+#include "slots.h"
+#include "synfin.h"
 #include "tally.h"
 
 static const struct sf_row no_row;

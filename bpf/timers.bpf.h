@@ -23,6 +23,15 @@
 #ifndef SYNFIN_TIMERS_BPF_H
 #define SYNFIN_TIMERS_BPF_H
 
+#include "core.bpf.h"
+#include "ehash.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "passive.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "timewait.bpf.h"
+
 extern const void tw_timer_handler __ksym __weak;
 extern const void reqsk_timer_handler __ksym __weak;
 

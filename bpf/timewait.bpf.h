@@ -7,8 +7,17 @@
 #ifndef SYNFIN_TIMEWAIT_BPF_H
 #define SYNFIN_TIMEWAIT_BPF_H
 
-static __always_inline void write_close(const void *object, struct sf_conn *c, enum sf_outcome outcome,
-					__u64 ts);
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "ehash.bpf.h"
+#include "emit.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+#include "table.bpf.h"
+#include "tally.bpf.h"
+#include "tell.bpf.h"
+#include "waits.bpf.h"
 
 /*
  * What carries the connection that this socket had until now: tcp_time_wait() has put it in the socket's place, and closes

@@ -12,6 +12,13 @@
 #ifndef SYNFIN_WAITS_BPF_H
 #define SYNFIN_WAITS_BPF_H
 
+#include "core.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "synfin.h"
+#include "tally.bpf.h"
+
 /* Minisocks that are found by the header of a segment need all of it until they are gone. */
 static __always_inline bool waits_alone(void)
 {
