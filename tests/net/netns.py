@@ -2,14 +2,26 @@
 """Network namespaces of the tests: alone, or two joined by a veth pair. Nothing here touches the host's own."""
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import os
 import socket
+import struct
 import subprocess
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
+_MNT_DETACH = 2
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
 _serial = itertools.count()
+
+
+def _call(function, *args):
+    if function(*args):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
 
 
 def run(*argv, check=True):
@@ -20,8 +32,22 @@ class Netns:
     def __init__(self):
         self.name = f"sft{os.getpid()}-{next(_serial)}"
         self.path = f"/run/netns/{self.name}"
-        run("ip", "netns", "add", self.name)
-        self.ip("link", "set", "lo", "up")
+        if self.name.endswith("-0"):  # makes /run/netns what ip wants it to be
+            run("ip", "netns", "add", self.name)
+            self.ip("link", "set", "lo", "up")
+        else:
+            self._add()
+
+    def _add(self):
+        """As ip does, which as a program takes half a second in a guest."""
+        with open(self.path, "xb"), open("/proc/thread-self/ns/net", "rb") as home:
+            _call(_LIBC.unshare, _CLONE_NEWNET)
+            try:
+                _call(_LIBC.mount, b"/proc/thread-self/ns/net", self.path.encode(), b"none", _MS_BIND, None)
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+            finally:
+                self._setns(home)
 
     @property
     def inode(self):
@@ -66,8 +92,7 @@ class Netns:
 
     @staticmethod
     def _setns(file):
-        if _LIBC.setns(file.fileno(), _CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
+        _call(_LIBC.setns, file.fileno(), _CLONE_NEWNET)
 
     def socket(self, family=socket.AF_INET):
         with self.entered():
@@ -97,7 +122,9 @@ class Netns:
         return sock
 
     def delete(self):
-        run("ip", "netns", "del", self.name, check=False)
+        _LIBC.umount2(self.path.encode(), _MNT_DETACH)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 def dial(client, server, addr="127.0.0.1", lport=0):

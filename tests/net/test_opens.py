@@ -438,7 +438,7 @@ def test_syn_dropped(pair, wire, trace, version):
 def test_syn_dropped_again(pair, wire, trace, version):
     """A repeat has the number of the first, and says which it is; the same ports with another sequence number are another attempt."""
     skip_without_syns()
-    tracer, hist = trace(pair.server), trace(pair.server, command="hist")
+    tracer, hist = trace(pair.server, alone=True), trace(pair.server, command="hist")
     with listen_at(pair, version, backlog=1) as listener:
         fill(tracer, wire, listener)
         peer, other = wire.client_of(listener), wire.client_of(listener)

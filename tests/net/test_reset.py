@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from expect import near, only_flow
+from expect import Stopwatch, near, only_flow
 from netns import dial
-from settings import MS
 
 LINGER0 = struct.pack("ii", 1, 0)
 
@@ -30,14 +29,16 @@ def check_reset(tracer, witness, sender):
 @pytest.mark.parametrize("sender", ["client", "server"])
 @pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
 def test_linger0(netns, trace, capture, sender, addr):
-    tracer, witness = trace(netns), capture(netns)
+    tracer, witness, watch = trace(netns), capture(netns), Stopwatch()
     ends = dict(zip(("client", "server"), dial(netns, netns, addr)))
+    watch.mark("established")
     ends[sender].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER0)
     time.sleep(0.1)
+    watch.mark("reset")
     ends.pop(sender).close()
     for here in check_reset(tracer, witness, sender):
-        assert near(here["life_ns"], 100 * MS)
-        assert near(here["states"]["established_ns"], 100 * MS)
+        assert near(here["life_ns"], watch.ns("established", "reset"))
+        assert near(here["states"]["established_ns"], watch.ns("established", "reset"))
         assert here["states"]["fin_wait1_ns"] is None
 
 
@@ -55,15 +56,17 @@ def test_close_with_unread_data(netns, trace, capture, sender):
 
 def test_reset_after_fin(netns, trace, capture):
     """Data to a peer that has closed for good: its kernel answers with a RST, in CLOSE_WAIT."""
-    tracer, witness = trace(netns), capture(netns)
+    tracer, witness, watch = trace(netns), capture(netns), Stopwatch()
     client, server = dial(netns, netns)
     client.close()
     assert server.recv(1) == b""
+    watch.mark("closed")
     time.sleep(0.1)
+    watch.mark("reset")
     server.sendall(b"x")
     tracer.wait_for("close", 2)
     records, flow = tracer.stop(), only_flow(witness.stop())
     assert flow.resets(flow.client) and not flow.resets(flow.server)
     close = records.conn(role="server").close
     assert (close["outcome"], close["closed_by"]) == ("reset_remote", "remote")
-    assert near(close["states"]["close_wait_ns"], 100 * MS)
+    assert near(close["states"]["close_wait_ns"], watch.ns("closed", "reset"))

@@ -6,9 +6,8 @@ import time
 import pytest
 
 from capture import ACK, RST, SYN
-from expect import near, only_flow
+from expect import Stopwatch, near, only_flow
 from netns import dial
-from settings import MS
 
 OPENING = {"client": ["connect", "syn", "synack", "established"], "server": ["syn", "synack", "established"]}
 
@@ -48,13 +47,15 @@ def check_numbers(conn, expected):
 
 @pytest.mark.parametrize("addr", ["127.0.0.1", "::1"])
 def test_numbers_and_order(netns, trace, capture, addr):
-    tracer, witness = trace(netns, args=["--stages"]), capture(netns)
+    tracer, witness, watch = trace(netns, args=["--stages"]), capture(netns), Stopwatch()
     client, server = dial(netns, netns, addr)
     client.sendall(bytes(10))
     assert server.recv(64) == bytes(10)
     client.shutdown(socket.SHUT_WR)
     assert server.recv(1) == b""
+    watch.mark("half")
     time.sleep(0.2)
+    watch.mark("closed")
     server.close()
     assert client.recv(1) == b""
     client.close()
@@ -71,7 +72,7 @@ def test_numbers_and_order(netns, trace, capture, addr):
         assert monos == sorted(monos)
         first = "fin_sent" if role == "client" else "fin_rcvd"
         second = "fin_rcvd" if role == "client" else "fin_sent"
-        assert near(told[second]["mono_ns"] - told[first]["mono_ns"], 200 * MS)
+        assert near(told[second]["mono_ns"] - told[first]["mono_ns"], watch.ns("half", "closed"))
         assert near(told["established"]["mono_ns"] - told["syn"]["mono_ns"], flow.handshake_ns)
         assert conn.open["isn"] == (flow.syns[0] if role == "client" else flow.synacks[0]).seq
         assert conn.open["peer_isn"] == (flow.synacks[0] if role == "client" else flow.syns[0]).seq
