@@ -65,7 +65,7 @@ static __always_inline enum sf_outcome failed_outcome(const struct sf_conn *c)
 		return SF_OUT_UNREACHABLE;
 	}
 	/* connect() failed before it had a port: inet_hash_connect() found none (EADDRNOTAVAIL). */
-	if (c->role == SF_ROLE_CLIENT && !c->opening.syn_ts)
+	if (c->role == SF_ROLE_CLIENT && !c->opening.syn_ts && !(c->flags & SF_F_LATE))
 		return SF_OUT_NO_PORT;
 	return SF_OUT_ABORTED;
 }

@@ -300,8 +300,10 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 SEC("?iter/tcp")
 int sf_sockets(struct bpf_iter__tcp *ctx)
 {
-	if (ctx->sk_common)
-		adopt_any(ctx->sk_common);
+	const struct sock_common *skc = ctx->sk_common;
+
+	if (skc)
+		adopt_any(skc);
 	return 0;
 }
 
@@ -317,8 +319,11 @@ int sf_sweep(void *ctx)
 SEC("?iter/task_file")
 int sf_owners(struct bpf_iter__task_file *ctx)
 {
-	if (ctx->task && ctx->file)
-		find_owner(ctx->task, ctx->file);
+	const struct task_struct *task = ctx->task;
+	const struct file *file = ctx->file;
+
+	if (task && file)
+		find_owner(task, file);
 	return 0;
 }
 
@@ -345,7 +350,9 @@ int BPF_PROG(sf_exit, struct task_struct *task)
 SEC("?iter/task")
 int sf_family(struct bpf_iter__task *ctx)
 {
-	if (ctx->task)
-		join_family(ctx->task);
+	const struct task_struct *task = ctx->task;
+
+	if (task)
+		join_family(task);
 	return 0;
 }

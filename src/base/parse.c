@@ -373,7 +373,7 @@ int parse__duration(const char *what, const char *text, uint64_t *ret_ns, struct
 	code = parse_digits(number, &ns);
 	if (code == -EINVAL || !unit || (fraction.at && !fraction.len))
 		return fail(err, -EINVAL, what, all,
-			    "is not a duration: write 300ms, 2s or 1.5us (ns us ms s m h)");
+			    "is no duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
 	if (parse_fraction(fraction, unit, &fraction_ns))
 		return fail(err, -EINVAL, what, all, "is finer than a nanosecond: drop digits");
 	if (code || __builtin_mul_overflow(ns, unit, &ns) || __builtin_add_overflow(ns, fraction_ns, &ns) ||

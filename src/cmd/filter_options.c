@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "cmd/options.h"
 #include "kernel/cgroup.h"
 #include "kernel/netns.h"
@@ -55,10 +56,11 @@ static const struct argp_option filter_options[] = {
 	{"ipv4", '4', NULL, 0, "IPv4 only, v4-mapped included", 1},
 	{"ipv6", '6', NULL, 0, "IPv6 only", 1},
 	{"role", KEY_ROLE, "ROLE,...", 0, "client, server or both (simultaneous open)", 1},
-	{"outcome", KEY_OUTCOME, "WORD,...", 0, "opens and closes with these outcomes alone", 1},
-	{"failed", KEY_FAILED, NULL, 0, "opens but established, closes but fin", 1},
-	{"min-handshake", KEY_MIN_HANDSHAKE, "TIME", 0, "whose handshake took as long: 250us, 10ms, 1.5s", 1},
-	{"min-close", KEY_MIN_CLOSE, "TIME", 0, "closes that took as long, from the first FIN", 1},
+	{"outcome", KEY_OUTCOME, "WORD,...", 0, "only opens and closes with one of these outcomes", 1},
+	{"failed", KEY_FAILED, NULL, 0, "opens that were not established, closes other than fin", 1},
+	{"min-handshake", KEY_MIN_HANDSHAKE, "TIME", 0,
+	 "whose handshake took at least so long: 250us, 10ms, 1.5s", 1},
+	{"min-close", KEY_MIN_CLOSE, "TIME", 0, "closes that took at least so long, from the first FIN", 1},
 	{0},
 };
 
@@ -190,11 +192,24 @@ static error_t add_role(struct filter *f, const char *word)
 	enum sf_role role;
 
 	if (names__parse_role(word, &role)) {
-		log__error("--role: '%s' is none: it is client, server or both", word);
+		log__error("--role: '%s' is no role: choose client, server or both", word);
 		return OPTIONS_TOLD;
 	}
 	f->roles |= 1 << role;
 	return 0;
+}
+
+/* All that can be chosen. */
+static void tell_outcomes(const char *word)
+{
+	struct str text = {0};
+	enum sf_outcome known;
+
+	for (unsigned int i = 1; i < __SF_OUT_MAX; i++)
+		if (!names__parse_outcome(names__outcome(i), &known) && known == i)
+			str__appendf(&text, "%s%s", text.len ? ", " : "", names__outcome(i));
+	log__error("--outcome: '%s' is no outcome: choose from %s", word, str__text(&text));
+	str__fini(&text);
 }
 
 static error_t add_outcome(struct filter *f, const char *word)
@@ -202,10 +217,7 @@ static error_t add_outcome(struct filter *f, const char *word)
 	enum sf_outcome outcome;
 
 	if (names__parse_outcome(word, &outcome)) {
-		log__error(
-			"--outcome: '%s' is none: 'man synfin' lists them, as established, refused, fin or "
-			"reset_remote",
-			word);
+		tell_outcomes(word);
 		return OPTIONS_TOLD;
 	}
 	f->outcomes |= 1U << outcome;

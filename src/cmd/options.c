@@ -195,7 +195,7 @@ static error_t set_color(enum term_color *ret_color, const char *arg)
 {
 	if (!term__parse_color(arg, ret_color))
 		return 0;
-	log__error("--color: '%s' is none: it is auto, always or never", arg);
+	log__error("--color: '%s' is no choice: it is auto, always or never", arg);
 	return OPTIONS_TOLD;
 }
 
@@ -301,7 +301,7 @@ static error_t set_naming(enum naming *ret_naming, const char *arg)
 	} else if (!strcmp(arg, "otel")) {
 		*ret_naming = NAMING_OTEL;
 	} else {
-		log__error("--semconv: '%s' is none: it is synfin or otel", arg);
+		log__error("--semconv: '%s' is no convention: choose synfin or otel", arg);
 		return OPTIONS_TOLD;
 	}
 	return 0;
@@ -419,7 +419,7 @@ static error_t parse_tier(int key, char *arg, struct argp_state *state)
 	if (key != KEY_TIER)
 		return ARGP_ERR_UNKNOWN;
 	if (tier__parse(arg, &o->tier)) {
-		log__error("--tier: '%s' is none: it is full, kprobe or tracepoint", arg);
+		log__error("--tier: '%s' is no tier: choose full, kprobe or tracepoint", arg);
 		return OPTIONS_TOLD;
 	}
 	o->force_tier = true;

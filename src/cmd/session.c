@@ -335,7 +335,7 @@ static void tell_missed(const struct losses *losses)
 static void tell_run(void *ctx, const struct tracer_run *run)
 {
 	(void)ctx;
-	log__info("%s: %" PRIu64 " runs of %" PRIu64 " ns", run->program, run->cnt, run->ns / run->cnt);
+	log__info("%s: %" PRIu64 " runs, %" PRIu64 " ns each", run->program, run->cnt, run->ns / run->cnt);
 }
 
 /* What all this has cost. */

@@ -101,7 +101,7 @@ const struct hook hooks[__HOOK_MAX] = {
 	[HOOK_SYN] = {
 		.name = "syn",
 		.measures = "SYNs for which a queue has no room",
-		.lost = "outcome syn_dropped: the listener's drops (ss -m, d) count them",
+		.lost = "outcome syn_dropped; the kernel counts these SYNs among the listener's drops (ss -m, d)",
 		.is_of_servers = true,
 		.variants = { FULL("fentry", "sf_syn_fe"), KPROBE("kprobe", "sf_syn_kp") },
 	},
@@ -151,20 +151,20 @@ const struct hook hooks[__HOOK_MAX] = {
 	},
 	[HOOK_SOCKETS] = {
 		.name = "sockets",
-		.measures = "connections that were there before",
+		.measures = "connections older than synfin",
 		.lost = "connections older than synfin are not followed",
 		.finds_what_is_there = true,
 		.variants = { TRACEPOINT("iter/tcp", "sf_sockets") },
 	},
 	[HOOK_SWEEP] = {
 		.name = "sweep",
-		.measures = "connections whose end the kernel showed nobody",
+		.measures = "connections whose end no hook reported",
 		.lost = "such connections count as alive until their memory is used again",
 		.variants = { TRACEPOINT("test run", "sf_sweep") },
 	},
 	[HOOK_OWNERS] = {
 		.name = "owners",
-		.measures = "who owns the connections and listeners that were there before",
+		.measures = "who owns the connections and listeners older than synfin",
 		.lost = "the owner of those, and of what such a listener has not given to accept() yet",
 		.finds_what_is_there = true,
 		.variants = { TRACEPOINT("iter/task_file", "sf_owners") },

@@ -66,8 +66,8 @@ int netns__resolve(const char *text, uint32_t *ret_inode, struct parse_error *er
 	}
 	if (res)
 		snprintf(err->text, sizeof(err->text),
-			 "--netns: '%.100s' is no network namespace (%s): give a PID, a path like "
-			 "/run/netns/NAME, or an inode",
+			 "--netns: '%.100s' is no network namespace (%s): give a name that ip netns "
+			 "knows, a PID, a path, or an inode",
 			 text, res == -ENOTTY ? "another kind of file" : strerror(-res));
 	return res;
 }

@@ -48,7 +48,7 @@ static int probe(struct tracer *t)
 
 	if (err == -EPERM || err == -EACCES) {
 		log__error("not permitted to load BPF programs: run as root, or with CAP_BPF, CAP_PERFMON "
-			   "and CAP_NET_ADMIN");
+			   "and CAP_SYS_ADMIN");
 		return -EPERM;
 	}
 	if (err == -ENOENT)
@@ -65,7 +65,7 @@ static int check_tier(const struct tracer *t)
 
 	if (!t->opts.force_tier || tracer__tier(t) == t->opts.tier)
 		return 0;
-	log__error("tier %s is not to be had on this kernel (%s); the best here is %s, which is the default",
+	log__error("tier %s is not available on this kernel (%s); the best here is %s, which is the default",
 		   tier__name(t->opts.tier), why ? strerror(-why) : "a hook is missing, see synfin check",
 		   tier__name(tracer__tier(t)));
 	return -EOPNOTSUPP;

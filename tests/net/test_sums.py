@@ -361,7 +361,7 @@ def test_stats(netns, trace):
         for sock in dial(netns, netns):
             sock.close()
     stop(hist)
-    runs = re.search(r"^synfin: sf_state: (\d+) runs of (\d+) ns$", hist.process.stderr, re.MULTILINE)
+    runs = re.search(r"^synfin: sf_state: (\d+) runs, (\d+) ns each$", hist.process.stderr, re.MULTILINE)
     assert int(runs[1]) >= 10 * 10 and int(runs[2]) > 0  # ten connections, both ends, five changes of state each
     assert re.search(r"used \d+ ms of CPU and \d+ MiB", hist.process.stderr)
     assert switch.read_text(encoding="ascii") == before

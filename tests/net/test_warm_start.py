@@ -158,6 +158,21 @@ def test_handshake_found_in_the_middle(pair, trace):
     listener.close()
 
 
+def test_attempt_found_and_given_up(pair, trace):
+    """It has a port and has sent its SYN, though nobody saw when."""
+    with pair.deaf(pair.client, pair.server4):
+        sock = pair.client.socket()
+        sock.setblocking(False)
+        sock.connect_ex((pair.server4, 5999))
+        port = sock.getsockname()[1]
+        tracer = trace(pair.client, alone=True)
+        sock.close()
+    tracer.wait_for("open")
+    (record,) = tracer.stop().of("open")
+    assert (record["outcome"], record["lport"], record["handshake_ns"]) == ("aborted", port, None), record
+    assert "late" in record["flags"]
+
+
 SS_STATES = {"ESTAB": "established", "CLOSE-WAIT": "close_wait", "FIN-WAIT-2": "fin_wait2", "TIME-WAIT": "time_wait"}
 
 
