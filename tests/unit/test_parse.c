@@ -171,8 +171,9 @@ static void test_durations(void **state)
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(parse__duration("--min-close", bad[i].text, &ns, &err), bad[i].code);
 	assert_int_equal(parse__duration("--min-close", "5", &ns, &err), -EINVAL);
-	assert_string_equal(err.text,
-			    "--min-close: '5' is no duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
+	assert_string_equal(
+		err.text,
+		"--min-close: '5' is no duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
 }
 
 static void test_globs(void **state)
