@@ -8,8 +8,8 @@
 #define SYNFIN_FILTER_BPF_H
 
 #include "core.bpf.h"
-#include "service.h"
 #include "maps.bpf.h"
+#include "service.h"
 #include "synfin.h"
 
 enum verdict { REJECT, ACCEPT, UNDECIDED };

@@ -170,7 +170,7 @@ static __always_inline void own_by_listener(struct sf_conn *c, const struct sock
 		own(c, o);
 }
 
-/* Who closes is told by records alone. */
+/* Only records tell who closed: sums do not ask for it. */
 static __always_inline void close_by_current(struct sf_conn *c)
 {
 	const struct task_struct *task = current_task();

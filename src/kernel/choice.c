@@ -40,7 +40,7 @@ static bool may_try(const struct hook_variant *v, const struct caps *caps, const
 	return true;
 }
 
-/* Where requests are not seen by their timers, their timers are of no use for migration; before 5.14 there is none. */
+/* Migration (5.14) is seen by the timers of requests only where these show the requests themselves. */
 static void drop_useless(struct choices *c)
 {
 	if (choices__uses(c, HOOK_MIGRATE, "sf_tm_cancel") && !choices__uses(c, HOOK_REQUEST, "sf_tm_cancel"))

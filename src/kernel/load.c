@@ -86,7 +86,7 @@ static int set_up_sums(const struct attempt *a)
 	return err ? err : bpf_map__set_max_entries(skel->maps.ring, IDLE_RING_SZ);
 }
 
-/* Of maps that the options or the hooks leave no use for, not more than must be. */
+/* Maps that these options or hooks do not use take as little memory as they can. */
 static int shrink_unused(const struct attempt *a)
 {
 	struct synfin_bpf *skel = a->loaded->skel;
@@ -132,7 +132,7 @@ static int preallocate_maps(const struct attempt *a)
 	return err ? err : bpf_map__set_max_entries(skel->maps.conns, PREALLOCATED_CONNS);
 }
 
-/* Of a map that is allocated at once whatever the kernel, too. */
+/* The same for a map that every kernel allocates at once. */
 static int shrink_unseen(const struct attempt *a)
 {
 	if (a->choices->hooks[HOOK_SYN].variant)

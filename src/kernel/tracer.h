@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/losses.h"
 #include "kernel/choice.h"
 #include "model/filter.h"
+#include "model/losses.h"
 #include "model/sums.h"
 
 struct tracer;

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/losses.h"
 #include "base/usage.h"
 #include "model/census.h"
+#include "model/losses.h"
 #include "model/series.h"
 #include "synfin.h"
 

@@ -139,9 +139,7 @@ static void put_lost(struct str *s, const struct report *r)
 			str__appendf(s, "lost: %" PRIu64 " %s\n", r->lost[i], names__lost(i));
 	}
 	if (totals->bounds)
-		str__appendf(s,
-			     "left out: %" PRIu64
-			     " durations known only as lower bounds (connections older than synfin)\n",
+		str__appendf(s, "left out: %" PRIu64 " durations known only as lower bounds\n",
 			     totals->bounds);
 	if (totals->folded)
 		str__appendf(s, "added to 'other': %" PRIu64 " records\n", totals->folded);

@@ -3,9 +3,9 @@
 #ifndef SYNFIN_OUT_IMPL_H
 #define SYNFIN_OUT_IMPL_H
 
-#include "model/losses.h"
 #include "base/str.h"
 #include "base/write.h"
+#include "model/losses.h"
 #include "out/out.h"
 #include "out/report.h"
 

@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/losses.h"
 #include "base/clock.h"
 #include "base/term.h"
 #include "base/write.h"
 #include "model/by.h"
+#include "model/losses.h"
 #include "model/record.h"
 #include "out/source.h"
 
