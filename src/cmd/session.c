@@ -105,10 +105,8 @@ static int update_stats(struct session *s, uint64_t now)
 
 	if (err)
 		return err;
-	for (int i = 0; i < __SF_LOST_MAX; i++)
-		delta.lost[i] = stats.losses.lost[i] - s->stats.losses.lost[i];
-	for (int i = 0; i < __SF_MISSED_MAX; i++)
-		delta.missed[i] = stats.losses.missed[i] - s->stats.losses.missed[i];
+	delta = stats.losses;
+	losses__subtract(&delta, &s->stats.losses);
 	s->stats = stats;
 	return s->is_over ? 0 : out__lost(s->out, now, &delta);
 }

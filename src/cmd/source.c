@@ -3,9 +3,9 @@
 
 #include "model/record.h"
 
-static int read_sums(void *ctx, struct sums *sums)
+static int read_sums(void *ctx, struct sums *sums, struct losses *ret_losses)
 {
-	return tracer__read_sums(ctx, sums);
+	return tracer__read_sums(ctx, sums, ret_losses);
 }
 
 static int on_alive(void *ctx, const void *data, size_t sz)

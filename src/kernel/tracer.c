@@ -312,20 +312,24 @@ int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats)
 	return 0;
 }
 
-int tracer__read_sums(const struct tracer *t, struct sums *sums)
+int tracer__read_sums(const struct tracer *t, struct sums *sums, struct losses *ret_losses)
 {
 	struct tracer_stats stats;
-	int err = tracer__stats(t, &stats);
+	int err;
 
+	sums__reset(sums);
+	err = sums__read(t->skel, t->cpu_cnt, t->cgroups, sums);
+	if (!err)
+		err = tracer__stats(t, &stats);
 	if (err)
 		return err;
-	sums__reset(sums);
 	sums__set_totals(sums, &(struct series_totals){
 				       .folded = stats.counts[SF_CNT_FOLDED],
 				       .misplaced = stats.counts[SF_CNT_MISPLACED],
 				       .bounds = stats.counts[SF_CNT_BOUNDS],
 			       });
-	return sums__read(t->skel, t->cpu_cnt, t->cgroups, sums);
+	*ret_losses = stats.losses;
+	return 0;
 }
 
 enum tier tracer__tier(const struct tracer *t)

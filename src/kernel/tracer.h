@@ -78,8 +78,8 @@ struct tracer_stats {
 };
 int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
 
-/* Replaces what `sums` has. Any thread may call this and tracer__walk(). 0 or -errno. */
-int tracer__read_sums(const struct tracer *t, struct sums *sums);
+/* Replaces what `sums` has; the losses are read after it. Any thread may call this and tracer__walk(). 0 or -errno. */
+int tracer__read_sums(const struct tracer *t, struct sums *sums, struct losses *ret_losses);
 
 /* How often and how long a program has run, on all CPUs; the name is borrowed. */
 struct tracer_run {

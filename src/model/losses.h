@@ -12,4 +12,13 @@ struct losses {
 	uint64_t missed[__SF_MISSED_MAX]; /* their sum is lost[SF_LOST_MISSED] */
 };
 
+/* What was lost since `before`. */
+static inline void losses__subtract(struct losses *l, const struct losses *before)
+{
+	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
+		l->lost[i] -= before->lost[i];
+	for (unsigned int i = 0; i < __SF_MISSED_MAX; i++)
+		l->missed[i] -= before->missed[i];
+}
+
 #endif

@@ -22,19 +22,6 @@ static struct collector *to_collector(struct out *o)
 	return (struct collector *)o;
 }
 
-static void collect_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
-{
-	struct collector *c = to_collector(o);
-
-	(void)mono_ns;
-	pthread_mutex_lock(&c->lock);
-	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
-		c->metrics.losses.lost[i] += delta->lost[i];
-	for (unsigned int i = 0; i < __SF_MISSED_MAX; i++)
-		c->metrics.losses.missed[i] += delta->missed[i];
-	pthread_mutex_unlock(&c->lock);
-}
-
 static void fini_collector(struct out *o)
 {
 	struct collector *c = to_collector(o);
@@ -47,7 +34,7 @@ int collector__new(const struct clock *clk, const struct out_source *source, siz
 		   const struct by *by, const struct metrics_hook *hooks, size_t hook_cnt,
 		   struct out **ret_out)
 {
-	static const struct out_ops ops = {.lost = collect_lost, .fini = fini_collector};
+	static const struct out_ops ops = {.fini = fini_collector};
 	struct collector *c = calloc(1, sizeof(*c));
 	int err;
 
@@ -78,6 +65,7 @@ static int refresh(struct collector *c)
 	if (!c->sums_ns || now - c->sums_ns >= COLLECTOR_SUMS_NS) {
 		err = view__read_all(&c->view);
 		c->sums_ns = err ? 0 : now;
+		c->metrics.losses = c->view.losses;
 	}
 	if (!err && (!c->alive_ns || now - c->alive_ns >= COLLECTOR_ALIVE_NS)) {
 		err = view__read_alive(&c->view);

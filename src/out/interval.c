@@ -12,22 +12,14 @@
 struct interval_out {
 	struct out out;
 	struct view view;
-	struct term term;	      /* columns 0: none */
-	uint64_t begin_ns;	      /* CLOCK_MONOTONIC */
-	uint64_t lost[__SF_LOST_MAX]; /* in this interval */
+	struct term term;  /* columns 0: none */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC */
 	void (*render)(struct str *s, const struct report *r);
 };
 
 static struct interval_out *to_interval(struct out *o)
 {
 	return (struct interval_out *)o;
-}
-
-static void collect_lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
-{
-	(void)mono_ns;
-	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)
-		to_interval(o)->lost[i] += delta->lost[i];
 }
 
 static int end_interval(struct out *o, uint64_t mono_ns)
@@ -45,11 +37,10 @@ static int end_interval(struct out *o, uint64_t mono_ns)
 		err = view__read_alive(&io->view);
 	if (err)
 		return err;
-	memcpy(r.lost, io->lost, sizeof(r.lost));
+	memcpy(r.lost, io->view.losses.lost, sizeof(r.lost));
 	if (io->term.columns)
 		(void)term__update_size(o->fd, &io->term);
 	io->render(&o->text, &r);
-	memset(io->lost, 0, sizeof(io->lost));
 	io->begin_ns = mono_ns;
 	return 0;
 }
@@ -63,7 +54,7 @@ int interval_out__new(int fd, const struct clock *clk, const struct out_source *
 		      const struct by *by, const struct term *term,
 		      void (*render)(struct str *s, const struct report *r), struct out **ret_out)
 {
-	static const struct out_ops ops = {.lost = collect_lost, .tick = end_interval, .fini = fini_interval};
+	static const struct out_ops ops = {.tick = end_interval, .fini = fini_interval};
 	struct interval_out *io = calloc(1, sizeof(*io));
 	int err;
 

@@ -72,7 +72,7 @@ int out__lost(struct out *o, uint64_t mono_ns, const struct losses *delta)
 
 	for (i = 0; i < __SF_LOST_MAX; i++)
 		any |= delta->lost[i];
-	if (!o->err && any)
+	if (!o->err && any && o->ops->lost)
 		o->ops->lost(o, mono_ns, delta);
 	return flush_if_full(o);
 }

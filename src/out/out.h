@@ -43,7 +43,7 @@ void out__set_watch(struct out *o, const struct write_watch *watch);
 size_t out__unwritten(const struct out *o);
 
 int out__record(struct out *o, const struct record *rec);
-/* What was lost since the last call, by enum sf_lost; all zero writes nothing. */
+/* What was lost since the last call; all zero writes nothing. Outputs of sums read that with them. */
 int out__lost(struct out *o, uint64_t mono_ns, const struct losses *delta);
 /* An interval is over: histograms are written and begin anew, other forms have nothing to do. Flushes. */
 int out__tick(struct out *o, uint64_t mono_ns);

@@ -6,13 +6,14 @@
 #define SYNFIN_OUT_SOURCE_H
 
 #include "model/census.h"
+#include "model/losses.h"
 #include "model/sums.h"
 
 /* Both return 0 or -errno, and may be called in any thread, one at a time. */
 struct out_source {
 	void *ctx;
-	/* Replaces the contents. */
-	int (*read_sums)(void *ctx, struct sums *sums);
+	/* Replaces the contents; the losses, since the start, are no older than the sums: what these lack is among them. */
+	int (*read_sums)(void *ctx, struct sums *sums, struct losses *ret_losses);
 	int (*read_census)(void *ctx, struct census *census);
 };
 

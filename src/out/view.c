@@ -24,7 +24,7 @@ void view__fini(struct view *v)
 static int read_sums(struct view *v)
 {
 	series__reset(v->series);
-	return v->source.read_sums(v->source.ctx, v->now);
+	return v->source.read_sums(v->source.ctx, v->now, &v->losses);
 }
 
 int view__read_all(struct view *v)
@@ -38,12 +38,15 @@ int view__read_new(struct view *v)
 {
 	int err = read_sums(v);
 	struct sums *read = v->now;
+	struct losses lost = v->losses;
 
 	if (err)
 		return err;
 	err = sums__add_to(v->now, v->before, v->series);
 	v->now = v->before;
 	v->before = read;
+	losses__subtract(&v->losses, &v->lost_before);
+	v->lost_before = lost;
 	return err;
 }
 

@@ -10,15 +10,17 @@ struct view {
 	struct out_source source;
 	struct series *series;
 	struct census *census;
+	struct losses losses; /* of the same time as the series */
 	struct sums *now;
 	struct sums *before; /* of view__read_new() */
+	struct losses lost_before;
 };
 
 /* 0 or -ENOMEM; then too view__fini() is to be called. */
 int view__init(struct view *v, const struct out_source *source, size_t max_sets, const struct by *by);
 void view__fini(struct view *v);
 
-/* The series as of now: of all time, or of what came since the last call. 0 or -errno. */
+/* The series and the losses as of now: of all time, or of what came since the last call. 0 or -errno. */
 int view__read_all(struct view *v);
 int view__read_new(struct view *v);
 

@@ -13,6 +13,7 @@ static struct {
 	struct series *series;
 	const struct by_set *set;
 	struct sf_row rows[SF_ROWS];
+	struct losses losses;
 } tally_into;
 
 /* `row` has one count, at place.at. */
@@ -82,9 +83,10 @@ static inline void tally_row(const struct sf_event *ev)
 	sf_tally(0, &ev->conn, &ev->conn.opening, ev->type, ev->outcome, ev->ts);
 }
 
-static inline int read_tally(void *ctx, struct sums *sums)
+static inline int read_tally(void *ctx, struct sums *sums, struct losses *ret_losses)
 {
 	(void)ctx;
+	*ret_losses = tally_into.losses;
 	sums__reset(sums);
 	for (uint32_t i = 0; i < SF_ROWS; i++) {
 		const __u64 *n = tally_into.rows[i].counts;
