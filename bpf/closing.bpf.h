@@ -239,10 +239,10 @@ __noinline int hand_over(__u64 from, __u64 to) /* not static: as tell() */
 	if (is_over)
 		inherit_wait(tw, c);
 	conn_remove(sk);
-	if (is_dying(tw))
-		on_minisock_dead(tw, KREAD(tw, tw_substate), SF_OUT_TW_KILLED, now);
-	else if (!is_over)
+	if (!is_over)
 		on_minisock_fin(tw);
+	if (is_dying(tw))
+		on_minisock_dead(tw, KREAD(tw, tw_substate), SF_OUT_TW_KILLED, bpf_ktime_get_ns());
 	return 0;
 }
 
