@@ -225,6 +225,7 @@ struct sf_name {
 /* A minisock whose timer was cancelled: it is armed anew, about to expire, or dying. */
 struct sf_cancelled {
 	__u64 tw; /* 0: none */
+	__u64 key; /* that what we know of it lies under: its address, or its id where that may be another's any moment */
 	__u64 id; /* of the connection it carries (minisock_id) */
 	__u64 ts;
 	__u64 substate;

@@ -57,16 +57,38 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 
 /* --- minisocks ---------------------------------------------------------------------------------------- */
 
+/*
+ * Its timer is cancelled before its time. In FIN_WAIT2 that kills it, in TIME_WAIT perhaps. Dead, its memory may be another minisock's
+ * before the next event on this CPU tells so, on another CPU; therefore it goes under its id. The key: that, or its address where it
+ * was not moved.
+ */
+static __always_inline __u64 set_aside(const struct inet_timewait_sock *tw, __u64 id)
+{
+	if (!timer_is_over(&tw->tw_timer) && !move_minisock(as_number(tw), id))
+		return id;
+	return as_number(tw);
+}
+
+/* Who armed it anew to enter TIME_WAIT did so under the lock of the timers that is held now; nobody else has to be asked. */
+static __always_inline bool begins_time_wait(const struct inet_timewait_sock *tw, __u8 substate)
+{
+	return substate == TCP_TIME_WAIT && !wait_find(tw) && !timer_is_over(&tw->tw_timer);
+}
+
 static __always_inline void note_cancelled(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
-	__u64 id = minisock_id(tw);
+	struct sf_cancelled t = {.tw = (__u64)tw, .key = (__u64)tw, .id = minisock_id(tw)};
 
-	if (id)
-		cpu->cancelled = (struct sf_cancelled){.tw = (__u64)tw,
-						       .id = id,
-						       .ts = bpf_ktime_get_ns(),
-						       .substate = KREAD(tw, tw_substate),
-						       .name = name_of(&tw->__tw_common)};
+	if (!t.id)
+		return;
+	t.ts = bpf_ktime_get_ns();
+	t.substate = KREAD(tw, tw_substate);
+	t.name = name_of(&tw->__tw_common);
+	if (begins_time_wait(tw, t.substate))
+		on_minisock_fin(tw);
+	else
+		t.key = set_aside(tw, t.id);
+	cpu->cancelled = t;
 }
 
 static __always_inline void forget_cancelled(struct sf_cpu *cpu, __u64 tw)
@@ -75,16 +97,23 @@ static __always_inline void forget_cancelled(struct sf_cpu *cpu, __u64 tw)
 		cpu->cancelled.tw = 0;
 }
 
+static __always_inline const struct inet_timewait_sock *key_of(const struct sf_cancelled *t)
+{
+	return (const void *)t->key;
+}
+
 /* It is dead. A SYN that took its place has left a request or a child. */
 static __always_inline void bury_cancelled(const struct sf_cancelled *t, enum sf_outcome how)
 {
-	const struct inet_timewait_sock *tw = (const void *)t->tw;
+	const struct sf_conn *c = find_tw_by_header ? minisock_find(key_of(t)) : NULL;
 
-	if (minisock_id(tw) != t->id)
+	if (minisock_id(key_of(t)) != t->id)
 		return;
+	if (c)
+		unindex_minisock((const void *)t->tw, c);
 	if (how == SF_OUT_TW_KILLED && find_in_ehash(&t->name, ~(1U << TCP_TIME_WAIT)))
 		how = SF_OUT_TW_SYN;
-	on_minisock_dead(tw, t->substate, how, t->ts);
+	on_minisock_dead(key_of(t), t->substate, how, t->ts);
 }
 
 /* It is in the hash, and its memory nobody else's. */
@@ -93,6 +122,19 @@ static __always_inline bool is_there(const struct sf_cancelled *t)
 	const struct sock_common *skc = &((const struct inet_timewait_sock *)t->tw)->__tw_common;
 
 	return KREAD(skc, skc_state) == TCP_TIME_WAIT && !is_unhashed(skc) && is_called(skc, &t->name);
+}
+
+/* It lives on, and whoever kills it from now on finds it, unless that was before. */
+static __always_inline void restore_cancelled(const struct sf_cancelled *t)
+{
+	struct sf_cancelled back = *t;
+
+	back.key = t->tw;
+	if (t->key == t->tw || move_minisock(t->key, t->tw))
+		return;
+	order();
+	if (!is_there(t))
+		bury_cancelled(&back, SF_OUT_TW_KILLED);
 }
 
 /*
@@ -114,6 +156,7 @@ __noinline int settle_cancelled(void) /* not static: as tell() */
 		bury_cancelled(&t, SF_OUT_TW_KILLED);
 	} else if (is_armed(&tw->tw_timer)) {
 		forget_cancelled(cpu, t.tw);
+		restore_cancelled(&t);
 		on_minisock_fin(tw);
 	}
 	return 0;
@@ -140,8 +183,10 @@ static __always_inline void minisock_timer_cancelled(struct sf_cpu *cpu, const s
 
 static __always_inline void minisock_timer_expired(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
+	const void *key = cpu->cancelled.tw == (__u64)tw ? key_of(&cpu->cancelled) : tw;
+
 	forget_cancelled(cpu, (__u64)tw);
-	on_minisock_dead(tw, KREAD(tw, tw_substate), SF_OUT_TW_TIMER, bpf_ktime_get_ns());
+	on_minisock_dead(key, KREAD(tw, tw_substate), SF_OUT_TW_TIMER, bpf_ktime_get_ns());
 }
 
 /* --- requests ----------------------------------------------------------------------------------------- */

@@ -99,6 +99,33 @@ static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
 	}
 }
 
+/*
+ * What is known of a minisock goes from one key to another, unless its `close` is being told. Whoever deletes it from `waits` has it, here
+ * too. 0, or an error and all is as before.
+ */
+__noinline int move_minisock(__u64 from, __u64 to) /* not static: as tell() */
+{
+	const struct inet_timewait_sock *old = (const void *)from, *new = (const void *)to;
+	const struct sf_conn *c = minisock_find(old);
+	const struct sf_wait *w = wait_find(old);
+	struct sf_wait copy;
+	int err = c ? minisock_add(new, c) : 0;
+
+	if (err)
+		return err;
+	if (w) {
+		copy = *w;
+		err = copy.is_told ? wait_insert(new, &copy) : -EBUSY;
+	}
+	if (w && !err && !wait_remove(old)) {
+		wait_remove(new);
+		err = -EBUSY;
+	}
+	if (c)
+		minisock_remove(err ? new : old);
+	return err;
+}
+
 /* What is under this address died unseen. */
 __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 {
