@@ -89,26 +89,20 @@ def skipped_runs(pid):
                if info.get("prog_type") in ONE_GUARD and "recursion_misses" in info)
 
 
-@dataclass
-class Start:
-    """What a synfin had told before a load, and the kernel of it."""
-    told: object
-    skipped: int
-
-
-def start_of(watched):
-    return Start(watched.told(), skipped_runs(watched.process.pid))
-
-
-def judge(watched, before, truth, roles, witness):
-    """What is hidden leaves ghosts, which the sweep finds."""
-    hidden = witness.hidden + skipped_runs(watched.process.pid) - before.skipped
-    told = watched.told().since(before.told)
-    complaints = compare(truth, told, roles, hidden)
+def judge(watched, skipped, truth, roles, witness):
+    """
+    Holds what was told since the last load against this one. `skipped`: runs before it. What is hidden leaves ghosts, which
+    the sweep finds.
+    """
+    hidden = witness.hidden + skipped_runs(watched.process.pid) - skipped
+    before = watched.judged
+    told = watched.told()
+    complaints = compare(truth, told.since(before), roles, hidden)
     if complaints and hidden:
         time.sleep(SWEEP_S)
-        told = watched.told().since(before.told)
-        complaints = compare(truth, told, roles, hidden)
+        told = watched.told()
+        complaints = compare(truth, told.since(before), roles, hidden)
+    watched.judged, told = told, told.since(before)
     assert not complaints, f"there was: {truth}\ntold: {told}\nhidden by the kernel: {hidden} {witness.details}"
 
 
@@ -137,10 +131,10 @@ def test_no_tail_calls(watched):
 
 @pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
 def test_load(watched, field, witness, load):
-    before = start_of(watched)
+    skipped = skipped_runs(watched.process.pid)
     with witness:
         truth = field.run(f"{load.words} --port {witness.port}", load.ports)
-    judge(watched, before, truth, BOTH, witness)
+    judge(watched, skipped, truth, BOTH, witness)
 
 
 def test_end(watched):
@@ -181,10 +175,10 @@ def test_filter(tier, field, witness, name):
         command = chosen.command.format(pid=prepared.pid, parent=os.getpid(), cgroup=cgroup)
         one = watch(f"{command} --tier={tier}", field.netns)
         stack.callback(one.kill)
-        before = start_of(one)
+        skipped = skipped_runs(one.process.pid)
         with witness:
             truth = field.finish(prepared)
-        judge(one, before, truth, chosen.roles, witness)
+        judge(one, skipped, truth, chosen.roles, witness)
         check_tail_calls(one.process.pid)
         if "--by=comm" in command:
             check_names(one.told(), truth, chosen.roles)

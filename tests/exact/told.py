@@ -18,6 +18,8 @@ from process import Process, wait_until
 SUMMARY = re.compile(r"(\d+) closed, (\d+) alive(?:, \d+ in time_wait)?; lost: (\d+) dropped, (\d+) missed, (\d+) evicted")
 LOST = ("dropped", "missed", "evicted")
 INTERVAL_S = 0.3
+CENSUS_S = 1.1  # what is alive is counted anew then
+LOST_S = 1.1  # what was lost is told by then
 
 
 def minus(one, other):
@@ -35,6 +37,7 @@ class Told:
     estab_resets: int = 0  # `trace` alone tells them
     alive: Counter = field(default_factory=Counter)  # state -> connections, those in TIME_WAIT left out
     lost: Counter = field(default_factory=Counter)
+    missed_by: Counter = field(default_factory=Counter)  # what showed that something was missed -> how often
     by: Counter = field(default_factory=Counter)  # with --by: key -> opens
     orphans: int = 0  # records of connections without an `open`
     faults: list = field(default_factory=list)  # what the records say against each other
@@ -42,14 +45,15 @@ class Told:
     def since(self, before):
         return Told(minus(self.opens, before.opens), self.closed - before.closed, self.accepted - before.accepted,
                     self.estab_resets - before.estab_resets, minus(self.alive, before.alive),
-                    minus(self.lost, before.lost), minus(self.by, before.by), self.orphans - before.orphans,
-                    self.faults[len(before.faults):])
+                    minus(self.lost, before.lost), minus(self.missed_by, before.missed_by),
+                    minus(self.by, before.by), self.orphans - before.orphans, self.faults[len(before.faults):])
 
     def __str__(self):
         opens = ", ".join(f"{n} {role} {outcome}" for (role, outcome), n in sorted(self.opens.items()))
         lost = ", ".join(f"{self.lost[name]} {name}" for name in LOST)
+        by = " ".join(f"{cause}={n}" for cause, n in sorted(self.missed_by.items()) if n)
         return f"{opens or 'no opens'}; {self.closed} closed; {self.accepted} accepted; {self.alive.total()} alive; " \
-               f"lost: {lost}"
+               f"lost: {lost}{f' (missed: {by})' if by else ''}"
 
 
 def without_time_wait(alive):
@@ -65,6 +69,7 @@ class Watch:
     def __init__(self, command, netns, synfin=settings.SYNFIN):
         name, *options = shlex.split(command)
         self.read = 0  # bytes of its output
+        self.judged = Told()  # what it had told when it was last held against a load
         self.process = Process([synfin, name, *options, "--netns", netns.path, *self.OPTIONS])
         self.process.wait_for("synfin: ready")
 
@@ -134,6 +139,7 @@ class HistWatch(Watch):
                 told.closed += counter["count"]
         told.accepted += sum(h["count"] for h in interval["histograms"] if h["metric"] == "accept_wait")
         told.lost.update({name: interval["lost"][name] for name in LOST})
+        told.missed_by.update(interval["lost"].get("missed_by", {}))
         told.alive = without_time_wait(interval["alive"])
 
 
@@ -145,6 +151,8 @@ class ExportWatch(Watch):
         self.process.wait_for("/metrics\n")
 
     def told(self):
+        """What there is once a page shows what is alive now."""
+        time.sleep(CENSUS_S)
         told, samples = Told(), self._scrape()
         for (name, labels), value in samples.items():
             labels, count = dict(labels), int(value)
@@ -155,6 +163,8 @@ class ExportWatch(Watch):
                 told.alive[labels["state"]] += count
             elif name == "synfin_lost_total" and labels["class"] in LOST:
                 told.lost[labels["class"]] += count
+            elif name == "synfin_missed_total":
+                told.missed_by[labels["cause"]] += count
         told.closed = int(samples.sum("synfin_closes_total"))
         told.accepted = int(samples.sum("synfin_accept_wait_seconds_count"))
         told.alive = without_time_wait(told.alive)
@@ -191,11 +201,11 @@ class TraceWatch(Watch):
         self.kinds, self.ends = Counter(), {}
 
     def told(self):
-        """The records that are there once none has come for a while."""
+        """The records that are there once none has come for so long that no losses of them are untold."""
         length = -1
         while length != self.written():
             length = self.written()
-            time.sleep(INTERVAL_S)
+            time.sleep(LOST_S)
         return self._read()
 
     def stop(self):
@@ -215,6 +225,7 @@ class TraceWatch(Watch):
         told, kind = self.sum, record["type"]
         if kind == "lost":
             told.lost.update({name: record[name] for name in LOST})
+            told.missed_by.update(record["missed_by"])
         elif kind == "open":
             told.opens[record["role"], record["outcome"]] += 1
         elif kind == "accept":
