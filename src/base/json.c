@@ -68,6 +68,16 @@ void json__u64(struct json *j, uint64_t value)
 	str__append_u64(j->out, value);
 }
 
+void json__u128(struct json *j, unsigned __int128 value)
+{
+	if (value >> 64) {
+		begin_value(j);
+		str__appendf(j->out, "%.16e", (double)value);
+	} else {
+		json__u64(j, (uint64_t)value);
+	}
+}
+
 void json__i64(struct json *j, int64_t value)
 {
 	begin_value(j);

@@ -39,6 +39,8 @@ static inline void json__key(struct json *j, const char *key)
 
 void json__u64(struct json *j, uint64_t value);
 void json__i64(struct json *j, int64_t value);
+/* A number that other readers than ours take for a double from 2^64 on: it is written as one, with an exponent. */
+void json__u128(struct json *j, unsigned __int128 value);
 void json__bool(struct json *j, bool value);
 void json__null(struct json *j);
 /* NULL is written as null. */

@@ -206,6 +206,28 @@ static int get_u64(struct reading *r, struct json_object *object, const char *na
 	return err ? err : to_u64(r, value, name, ret);
 }
 
+/* As json__u128() writes it. */
+static int get_sum(struct reading *r, struct json_object *object, const char *name, hist_sum *ret)
+{
+	struct json_object *value = NULL;
+	uint64_t small = 0;
+	double large;
+	int err;
+
+	if (!json_object_object_get_ex(object, name, &value) ||
+	    !json_object_is_type(value, json_type_double)) {
+		err = get_u64(r, object, name, &small);
+		if (!err)
+			*ret = small;
+		return err;
+	}
+	large = json_object_get_double(value);
+	if (!(large >= 0x1p64 && large < 0x1p127))
+		return fail(r->err, "'%s' is no number that a sum could be", name);
+	*ret = (hist_sum)large;
+	return 0;
+}
+
 static int get_string(struct reading *r, struct json_object *object, const char *name, const char **ret)
 {
 	struct json_object *value = NULL;
@@ -267,7 +289,7 @@ static int read_hist(struct reading *r, struct json_object *object, struct hist 
 	int err = get_u64(r, object, "count", &h->count);
 
 	if (!err)
-		err = get_u64(r, object, "sum_ns", &h->sum_ns);
+		err = get_sum(r, object, "sum_ns", &h->sum_ns);
 	if (!err)
 		err = get_u64(r, object, "min_ns", &h->min_ns);
 	if (!err)

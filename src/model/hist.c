@@ -26,35 +26,37 @@ static uint64_t narrow(uint64_t value, uint32_t bucket, bool is_least)
 	return is_least || bucket == SF_HIST_BUCKETS - 1 ? above : upper;
 }
 
-/* What samples add up to, at least and at most; UINT64_MAX stands for more than can be counted. */
+/* What samples add up to, at least and at most. */
 struct span {
-	uint64_t least, most;
+	hist_sum least, most;
 };
-
-static uint64_t add_product(uint64_t sum, uint64_t count, uint64_t ns)
-{
-	uint64_t product;
-
-	if (__builtin_mul_overflow(count, ns, &product) || __builtin_add_overflow(sum, product, &sum))
-		return UINT64_MAX;
-	return sum;
-}
 
 /* `count` samples in a bucket, of a histogram with these extremes. */
 static void widen(struct span *s, uint32_t bucket, uint64_t count, uint64_t min_ns, uint64_t max_ns)
 {
 	uint64_t lower = lower_end(bucket), upper = sf_hist_upper(bucket);
 
-	s->least = add_product(s->least, count, min_ns > lower ? min_ns : lower);
-	s->most = add_product(s->most, count, max_ns < upper ? max_ns : upper);
+	s->least += (hist_sum)count * (min_ns > lower ? min_ns : lower);
+	s->most += (hist_sum)count * (max_ns < upper ? max_ns : upper);
 }
 
-/* A sum that has run over says nothing, and stays as it is. */
-static uint64_t clamp_sum(uint64_t sum_ns, const struct span *s)
+/* The sum of which 64 bits are left. */
+static hist_sum restore_sum(uint64_t sum_ns, const struct span *s)
 {
-	if (s->least == UINT64_MAX)
-		return sum_ns;
-	return sum_ns < s->least ? s->least : sum_ns > s->most ? s->most : sum_ns;
+	const hist_sum half = (hist_sum)1 << 63, middle = s->least + (s->most - s->least) / 2;
+	hist_sum sum = sum_ns;
+
+	if (middle + half > sum)
+		sum += (middle + half - sum) >> 64 << 64;
+	return sum < s->least ? s->least : sum > s->most ? s->most : sum;
+}
+
+/* From 2^64 on a sum may have been rounded to a double, as the JSON form has it. */
+static bool is_sum_of(hist_sum sum, const struct span *s)
+{
+	if (sum >> 64)
+		return (double)s->least <= (double)sum && (double)sum <= (double)s->most;
+	return s->least <= sum && sum <= s->most;
 }
 
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
@@ -90,7 +92,7 @@ void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 	}
 	add_extremes(h, min_ns, max_ns);
 	h->count += count;
-	h->sum_ns += clamp_sum(r->sum_ns, &span);
+	h->sum_ns += restore_sum(r->sum_ns, &span);
 }
 
 bool hist__is_sound(const struct hist *h)
@@ -109,7 +111,7 @@ bool hist__is_sound(const struct hist *h)
 		widen(&span, i, h->buckets[i], h->min_ns, h->max_ns);
 	}
 	return count && count == h->count && h->min_ns <= h->max_ns && sf_hist_index(h->min_ns) == first &&
-	       sf_hist_index(h->max_ns) == last && span.least <= h->sum_ns && h->sum_ns <= span.most;
+	       sf_hist_index(h->max_ns) == last && is_sum_of(h->sum_ns, &span);
 }
 
 void hist__merge(struct hist *into, const struct hist *from)

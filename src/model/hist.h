@@ -13,10 +13,13 @@
 
 #include "slots.h"
 
+/* 2^64 ns are 3.5 days of 1,000 connections a second that live for a minute. */
+typedef unsigned __int128 hist_sum;
+
 /* Zero-initialised is empty. */
 struct hist {
 	uint64_t count;
-	uint64_t sum_ns;
+	hist_sum sum_ns;
 	uint64_t min_ns; /* meaningless while count is 0 */
 	uint64_t max_ns;
 	uint64_t buckets[SF_HIST_BUCKETS];
@@ -26,6 +29,10 @@ struct hist {
  * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. Its extremes may be those of more than is in it, or not be there
  * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them. So do the
  * bounds of all buckets the sum, which is off by the samples that are being added. The result is sound.
+ *
+ * The row's sum is what is left of the true one modulo 2^64. The buckets say how often it has run over: the nearest to the middle of
+ * what they allow is meant. That is exact until a row's bounds are some 2^64 ns apart, which is at least 16 times as much as it
+ * takes to run over; after that the sum is one that these buckets can have, by less than 6.25 % off.
  */
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r);
 

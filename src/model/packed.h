@@ -16,7 +16,7 @@ struct packed_row {
 /* Empty is NULL. To be freed with free(). */
 struct packed {
 	uint64_t count; /* as in struct hist */
-	uint64_t sum_ns;
+	hist_sum sum_ns;
 	uint64_t min_ns;
 	uint64_t max_ns;
 	uint32_t row_cnt;

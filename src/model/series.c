@@ -345,8 +345,7 @@ static int merge_hist(union slot *slot, const struct hist *from)
 {
 	uint64_t sum;
 
-	if (slot->hist && (__builtin_add_overflow(slot->hist->count, from->count, &sum) ||
-			   __builtin_add_overflow(slot->hist->sum_ns, from->sum_ns, &sum)))
+	if (slot->hist && __builtin_add_overflow(slot->hist->count, from->count, &sum))
 		return -EOVERFLOW;
 	return packed__add(&slot->hist, from);
 }

@@ -70,7 +70,8 @@ static void put_hist(struct json *j, const struct by *by, const struct series_it
 
 	json__begin_object(j);
 	put_head(j, by, item);
-	json__key_u64(j, "sum_ns", h->sum_ns);
+	json__key(j, "sum_ns");
+	json__u128(j, h->sum_ns);
 	json__key_u64(j, "min_ns", h->min_ns);
 	json__key_u64(j, "max_ns", h->max_ns);
 	json__key_u64(j, "p50_ns", hist__quantile(h, 500000));

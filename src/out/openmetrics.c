@@ -27,9 +27,9 @@ struct text {
 };
 
 /* Seconds to the last digit, without noughts behind it: 0.00001024, 1.0. */
-static void append_seconds(struct str *s, uint64_t ns)
+static void append_seconds(struct str *s, hist_sum ns)
 {
-	uint64_t fraction = ns % NS_PER_SEC;
+	uint64_t fraction = (uint64_t)(ns % NS_PER_SEC);
 	int digits = 9;
 
 	for (; digits > 1 && fraction % 10 == 0; digits--)

@@ -236,8 +236,8 @@ static void test_torn_rows(void **state)
 			hist__add_row(&h, number, &row);
 		}
 		if (h.count && !hist__is_sound(&h))
-			fail_msg("round %u: count %lu sum %lu min %lu max %lu", round, h.count, h.sum_ns,
-				 h.min_ns, h.max_ns);
+			fail_msg("round %u: count %lu sum %lu min %lu max %lu", round, h.count,
+				 (uint64_t)h.sum_ns, h.min_ns, h.max_ns);
 	}
 }
 
@@ -259,9 +259,69 @@ static void test_rounded_extreme(void **state)
 	assert_false(hist__is_sound(&h));
 }
 
+/* `count` samples of 60 s: the kernel side's sum has run over 2^64 ns more than once. */
+static void add_minutes(struct hist *h, uint64_t count)
+{
+	const uint64_t minute = 60000000000ULL;
+	struct sf_place place = sf_hist_place(0, sf_hist_index(minute));
+	struct sf_row row = {.sum_ns = count * minute, .most_ns = minute, .least_ns = ~minute};
+
+	row.counts[place.at] = count;
+	hist__add_row(h, place.row, &row);
+}
+
+/* The buckets say how often a sum has run over. */
+static void test_sum_run_over(void **state)
+{
+	struct hist h = {0}, twice = {0};
+
+	(void)state;
+	for (uint64_t count = 1; count < 1ULL << 40; count *= 7) {
+		struct hist one = {0};
+
+		add_minutes(&one, count);
+		assert_true((double)one.sum_ns == 60e9 * (double)count);
+		assert_true(hist__is_sound(&one));
+	}
+	add_minutes(&h, 1000000000);
+	assert_true(h.sum_ns / 1000000000 == 60000000000ULL && h.sum_ns % 1000000000 == 0);
+	hist__merge(&twice, &h);
+	hist__merge(&twice, &h);
+	assert_true(twice.sum_ns == 2 * h.sum_ns && hist__is_sound(&twice));
+	twice.sum_ns = h.sum_ns;
+	assert_false(hist__is_sound(&twice));
+}
+
+/* Samples all over a row, 27 times over 2^64: the sum is far from the bounds of its buckets, and exact. */
+static void test_spread_sum_run_over(void **state)
+{
+	const struct sf_place place = sf_hist_place(0, sf_hist_index(60000000000ULL));
+	struct sf_row row = {.most_ns = 0};
+	unsigned __int128 sum = 0;
+	struct hist h = {0};
+	uint64_t seed = 7;
+
+	(void)state;
+	for (unsigned int i = 0; i < 10000; i++) {
+		uint64_t ns = 40000000000ULL + next_random(&seed) % 25000000000ULL;
+		struct sf_place at = sf_hist_place(0, sf_hist_index(ns));
+
+		if (at.row != place.row)
+			continue;
+		row.counts[at.at] += 1000000;
+		row.sum_ns += 1000000 * ns;
+		sum += (unsigned __int128)1000000 * ns;
+		row.most_ns = ns > row.most_ns ? ns : row.most_ns;
+		row.least_ns = ~ns > row.least_ns ? ~ns : row.least_ns;
+	}
+	hist__add_row(&h, place.row, &row);
+	assert_true(sum >> 64 > 20 && h.sum_ns == sum);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sum_run_over),	cmocka_unit_test(test_spread_sum_run_over),
 		cmocka_unit_test(test_powers),		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_every_bucket),	cmocka_unit_test(test_monotony),
 		cmocka_unit_test(test_empty),		cmocka_unit_test(test_extremes),

@@ -192,6 +192,18 @@ static const struct {
 	{HIST("\"count\":2,\"sum_ns\":99999999999999999999999,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[["
 	      "1024,1],[2048,1]]"),
 	 "no number"},
+	{HIST("\"count\":400000000,\"sum_ns\":2.4e+19,\"min_ns\":60000000000,\"max_ns\":60000000000,"
+	      "\"buckets\":[[60129542144,400000000]]"),
+	 NULL},
+	{HIST("\"count\":400000000,\"sum_ns\":2.5e+19,\"min_ns\":60000000000,\"max_ns\":60000000000,"
+	      "\"buckets\":[[60129542144,400000000]]"),
+	 "does not fit"},
+	{HIST("\"count\":2,\"sum_ns\":3000.5,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[2048,1]"
+	      "]"),
+	 "no number"},
+	{HIST("\"count\":2,\"sum_ns\":1e+300,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[2048,1]"
+	      "]"),
+	 "no number"},
 	{HIST("\"count\":\"2\""), "'count' is missing, or no int"},
 	{COUNTER("\"metric\":\"opens\",\"labels\":{\"role\":\"client\",\"outcome\":\"abducted\"},\"count\":"
 		 "5"),

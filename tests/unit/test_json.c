@@ -15,6 +15,10 @@ static void test_nesting(void **state)
 	json__key_u64(&j, "max", UINT64_MAX);
 	json__key(&j, "min");
 	json__i64(&j, INT64_MIN);
+	json__key(&j, "fits");
+	json__u128(&j, UINT64_MAX);
+	json__key(&j, "more");
+	json__u128(&j, (unsigned __int128)UINT64_MAX + 1);
 	json__key(&j, "empty");
 	json__begin_array(&j);
 	json__end_array(&j);
@@ -34,6 +38,7 @@ static void test_nesting(void **state)
 	json__key_nonzero(&j, "seven", 7);
 	json__end_object(&j);
 	assert_string_equal(str__text(&s), "{\"max\":18446744073709551615,\"min\":-9223372036854775808,"
+					   "\"fits\":18446744073709551615,\"more\":1.8446744073709552e+19,"
 					   "\"empty\":[],\"list\":[1,{},{\"t\":true,\"f\":false},\"x\\ny\"],"
 					   "\"none\":null,\"zero\":null,\"seven\":7}");
 	str__append_char(&s, '\n', 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* out/openmetrics: the two text forms of a known series, cumulative buckets, escaped labels. */
+#include "sample.h"
 #include "summing.h"
 #include "pieces.h"
 
@@ -185,6 +186,28 @@ static void test_bound(void **state)
 	series__free(s);
 }
 
+/* 2^64 ns and more: to the last digit. */
+static void test_large_sum(void **state)
+{
+	struct series *s = make_series(NULL);
+	struct hist h = {0};
+	struct series_item item = {.key = "", .metric = SERIES_ACCEPT_WAIT, .hist = &h};
+	char *text;
+
+	(void)state;
+	add_sample(&h, 60000000001);
+	while (h.count < 1 << 29) {
+		struct hist same = h;
+
+		hist__merge(&h, &same);
+	}
+	assert_int_equal(series__put(s, &item), 0);
+	text = write_text(s, "1024ns", false);
+	expect(text, "\nsynfin_accept_wait_seconds_sum 32212254720.536870912\n");
+	free(text);
+	series__free(s);
+}
+
 static void test_labels(void **state)
 {
 	struct series *s = make_series(&(struct by){.fields = {BY_COMM, BY_ROLE}, .cnt = 2});
@@ -240,7 +263,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_form), cmocka_unit_test(test_classic_form),
 		cmocka_unit_test(test_exact),	  cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_labels),	  cmocka_unit_test(test_otel),
+		cmocka_unit_test(test_large_sum), cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_otel),
 	};
 
 	return cmocka_run_group_tests_name("openmetrics", tests, NULL, NULL);

@@ -156,14 +156,33 @@ static void test_sets(void **state)
 	sums__free(now);
 }
 
+/* Both readings have run over, and the interval is their difference. */
+static void test_difference_run_over(void **state)
+{
+	const uint64_t minute = 60000000000ULL;
+	struct sums *before = make_sums(), *now = make_sums();
+	struct series *s = NULL;
+
+	(void)state;
+	assert_int_equal(series__new(1, NULL, &s), 0);
+	add_row(before, 0, minute, 900000000, minute, minute);
+	add_row(now, 0, minute, 900000007, minute, minute);
+	assert_int_equal(sums__add_to(now, before, s), 0);
+	assert_true(only_hist(s, "")->sum_ns == 7 * minute);
+	series__reset(s);
+	assert_int_equal(sums__add_to(now, NULL, s), 0);
+	assert_true((double)only_hist(s, "")->sum_ns == 900000007.0 * 60e9);
+	series__free(s);
+	sums__free(before);
+	sums__free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_difference),
-		cmocka_unit_test(test_extremes_elsewhere),
-		cmocka_unit_test(test_row_without_count),
-		cmocka_unit_test(test_empty_histogram),
-		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_difference_run_over), cmocka_unit_test(test_difference),
+		cmocka_unit_test(test_extremes_elsewhere),  cmocka_unit_test(test_row_without_count),
+		cmocka_unit_test(test_empty_histogram),	    cmocka_unit_test(test_sets),
 	};
 
 	return cmocka_run_group_tests_name("sums", tests, NULL, NULL);

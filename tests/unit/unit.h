@@ -59,13 +59,26 @@ static inline const char *skip_json_members(const char *p, char end, int depth)
 	}
 }
 
+static inline const char *skip_digits(const char *p)
+{
+	size_t digits = strspn(p, "0123456789");
+
+	return digits ? p + digits : NULL;
+}
+
+/* Sums of 2^64 and more have a fraction and an exponent, nothing else has. */
 static inline const char *skip_json_number(const char *p)
 {
-	size_t digits;
+	const char *end;
 
 	p += *p == '-';
-	digits = strspn(p, "0123456789");
-	return digits && (p[0] != '0' || digits == 1) ? p + digits : NULL;
+	end = skip_digits(p);
+	if (!end || (p[0] == '0' && end != p + 1))
+		return NULL;
+	if (*end != '.')
+		return end;
+	end = skip_digits(end + 1);
+	return end && end[0] == 'e' && end[1] == '+' ? skip_digits(end + 2) : NULL;
 }
 
 static inline const char *skip_json(const char *p, int depth)
