@@ -232,13 +232,37 @@ static __always_inline void adopt_request(const struct request_sock *req)
 	adopt(&req->__req_common, &c);
 }
 
-/* Its timer was armed when it began, and again whenever the peer repeated its FIN. */
-static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
+/*
+ * When a minisock's timer was armed, if it was for `whole_ns`; now, if that cannot be. It may be overdue: the slots of the wheel are
+ * seconds wide at 60 s.
+ */
+static __always_inline __u64 timer_armed(const struct inet_timewait_sock *tw, __s64 whole_ns)
 {
 	__s64 left = (KREAD(tw, tw_timer.expires) - bpf_jiffies64()) * cfg_tick_ns;
 	__u64 now = bpf_ktime_get_ns();
 
-	return left > 0 && left < TIMEWAIT_NS ? ago(now, (TIMEWAIT_NS - left) / cfg_tick_ns) : now;
+	return left > -whole_ns && left < whole_ns ? ago(now, (whole_ns - left) / cfg_tick_ns) : now;
+}
+
+/* Armed when TIME_WAIT began, and again whenever the peer repeated its FIN. */
+static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
+{
+	return timer_armed(tw, TIMEWAIT_NS);
+}
+
+/*
+ * Armed when the socket of an orphan was replaced, in FIN_WAIT2 or later, for net.ipv4.tcp_fin_timeout; of more than a minute the
+ * socket has waited for the first part (tcp_rcv_state_process(), __tcp_close()). A long RTO makes it longer, which then began earlier. But
+ * the owner may have made it shorter (TCP_LINGER2), and nothing is left of that: what the peer sent last, the ACK of our FIN or something
+ * after it, must not be younger. It bears a stamp if there are timestamps; if not, it began at first sight.
+ */
+static __always_inline __u64 orphan_began(const struct inet_timewait_sock *tw)
+{
+	__s64 whole = KREAD(tw, __tw_common.skc_net.net, ipv4.sysctl_tcp_fin_timeout) * cfg_tick_ns;
+	__s64 heard = KREAD((const struct tcp_timewait_sock *)tw, tw_ts_recent_stamp) * 1000000000LL;
+	__s64 began = timer_armed(tw, whole > TIMEWAIT_NS ? whole - TIMEWAIT_NS : whole);
+
+	return heard && heard <= began ? began : bpf_ktime_get_ns();
 }
 
 /* No task has a file of it: nothing tells whose it was. */
@@ -254,7 +278,7 @@ static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 	read_cookie(&c, &tw->__tw_common);
 	c.role = find_role(&c, KREAD(tw, tw_tb), false);
 	c.flags = SF_F_ORPHAN | (state == TCP_TIME_WAIT ? SF_F_TIME_WAIT : 0);
-	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : bpf_ktime_get_ns());
+	adopt_stamps(&c, state, state == TCP_TIME_WAIT ? timewait_began(tw) : orphan_began(tw));
 	if (!judge_adopted(&c))
 		return;
 	index_minisock(tw, &c);

@@ -115,6 +115,7 @@ struct netns_ipv4 {
 	struct inet_timewait_death_row tcp_death_row;
 	u8 sysctl_tcp_syncookies; /* int up to 5.10; the low byte says all */
 	u8 sysctl_tcp_fastopen;
+	int sysctl_tcp_fin_timeout; /* jiffies */
 };
 
 struct net {
@@ -262,6 +263,11 @@ struct inet_timewait_sock {
 	__be16 tw_sport;
 	struct inet_bind_bucket *tw_tb;
 	struct timer_list tw_timer;
+};
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+	int tw_ts_recent_stamp; /* CLOCK_MONOTONIC, whole seconds */
 };
 
 struct net_device {

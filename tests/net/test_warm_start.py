@@ -238,6 +238,34 @@ def test_service_of_older_ones(netns):
     server.close()
 
 
+@pytest.mark.parametrize("why", ["plain", "fin_timeout", "linger2", "timestamps"])
+def test_alive_orphans(netns, why):
+    """
+    Closed, and the peer does not close: the kernel's timer tells how long that has been so, to a tick. Where its length is not known,
+    because the owner had set it or the peer sends no timestamps to hold it against, it never says more than is true.
+    """
+    if why == "fin_timeout":
+        netns.sysctl("ipv4/tcp_fin_timeout", 20)
+    if why == "timestamps":
+        netns.sysctl("ipv4/tcp_timestamps", 0)
+    near, far = dial(netns, netns)
+    if why == "linger2":
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 20)
+    before = time.monotonic_ns()
+    near.close()
+    closed = time.monotonic_ns()
+    time.sleep(2.5)
+    begun = time.monotonic_ns()
+    one = Process([settings.SYNFIN, "trace", "--alive", "--json", "--netns", netns.path, *tier_args()])
+    assert one.wait() == 0, one.stderr
+    (record,) = (r for r in one.json_lines() if r["state"] == "fin_wait2")
+    assert {"orphan", "late"} <= set(record["flags"]) and "in_state_ns" in record["at_least"], record
+    assert 0 <= record["in_state_ns"] <= record["mono_ns"] - before
+    if why in ("plain", "fin_timeout"):
+        assert record["in_state_ns"] >= begun - closed - 20 * settings.MS, record  # two ticks of the slowest clock
+    far.close()
+
+
 def test_alive_as_a_table(netns):
     with netns.listen() as listener, netns.connect(*listener.getsockname()):
         one = Process([settings.SYNFIN, "trace", "--alive", "--netns", netns.path, *tier_args(), "--role", "client"])
