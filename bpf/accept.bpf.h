@@ -191,18 +191,11 @@ static __always_inline void on_accept(const struct sock *sk)
 /* No function hooks: what accept() left behind the descriptor it returns. */
 static __always_inline int on_accept_return(long fd)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *fdt;
-	struct file **files, *file = NULL;
-	struct socket *socket;
+	const struct file *file = file_of_fd(fd);
+	const struct socket *socket;
 
-	if (fd < 0)
+	if (!file)
 		return 0;
-	fdt = KREAD(task, files, fdt);
-	if (fd >= KREAD(fdt, max_fds))
-		return 0;
-	files = KREAD(fdt, fd);
-	bpf_core_read(&file, sizeof(file), files + fd);
 	socket = KREAD(file, private_data);
 	on_accept(KREAD(socket, sk));
 	return 0;

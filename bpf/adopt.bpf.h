@@ -308,9 +308,6 @@ static __always_inline void adopt_any(const struct sock_common *skc)
 		adopt_socket((struct sock *)skc, state);
 }
 
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
-
 /* An open file of a task. The first task that is found with a socket is taken for its owner. */
 static __always_inline void find_owner(const struct task_struct *task, const struct file *file)
 {

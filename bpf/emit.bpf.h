@@ -130,6 +130,15 @@ static __always_inline void emit_dropped_syn(const struct sf_conn *c)
 		write_record(c, &c->opening, SF_EV_OPEN, SF_OUT_SYN_DROPPED, c->opening.syn_ts);
 }
 
+/* The `open` of a client that found no route; nothing carries it, and it has no durations. */
+static __always_inline void emit_unroutable(const struct sf_conn *c, __u64 ts)
+{
+	if (cfg_tally)
+		tally_unroutable(c);
+	else
+		write_record(c, &c->opening, SF_EV_OPEN, SF_OUT_UNREACHABLE, ts);
+}
+
 /* What a segment said, where the stage is one of a segment. */
 struct segment {
 	__u32 seq;

@@ -22,7 +22,11 @@
 /* enum sk_rst_reason, the same in 6.10 to 7.2: what is derived where the kernel does not say. */
 enum { RST_ABORT_ON_DATA = 8, RST_ABORT_ON_CLOSE = 11, RST_ABORT_ON_LINGER = 12, RST_STATE = 14 };
 
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+
 enum errno {
+	EINVAL = 22,
 	EPIPE = 32,
 	ENETUNREACH = 101,
 	ECONNABORTED = 103,
@@ -47,6 +51,20 @@ static __always_inline __u64 as_number(const void *object)
 
 	asm volatile("%0 = -%0\n\t%0 = -%0" : "+r"(number));
 	return number;
+}
+
+/* Behind a descriptor of the running task; NULL: nothing is. */
+static __always_inline const struct file *file_of_fd(long fd)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	struct fdtable *fdt = KREAD(task, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (fd < 0 || fd >= KREAD(fdt, max_fds))
+		return NULL;
+	files = KREAD(fdt, fd);
+	bpf_core_read(&file, sizeof(file), files + fd);
+	return file;
 }
 
 static __always_inline __u32 netns_of(const struct sock_common *skc)

@@ -258,6 +258,10 @@ struct sf_cpu {
 	__u64 order;
 	__u64 changing; /* the last sock that sf_state has begun with, and its new state */
 	int changing_to;
+	int connecting_len; /* kprobe: with what a connect() was called (unroutable.bpf.h) */
+	__u64 connecting;
+	__u64 connecting_to;
+	__u64 connecting_task;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -16,6 +16,7 @@
 #include "timers.bpf.h"
 #include "timewait.bpf.h"
 #include "tree.bpf.h"
+#include "unroutable.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -291,6 +292,40 @@ SEC("?tp/syscalls/sys_exit_accept")
 int sf_accept_sc(struct syscall_trace_exit *ctx)
 {
 	on_accept_return(ctx->ret);
+	return 0;
+}
+
+/* --- connect() to where no route leads ------------------------------------------------------------------- */
+
+#define CONNECT(name, function)                                                     \
+	SEC("?fexit/" #function)                                                    \
+	int BPF_PROG(sf_##name##_fx, struct sock *sk, void *addr, int len, int err) \
+	{                                                                           \
+		on_connect_failed(sk, (__u64)addr, len, err);                       \
+		return 0;                                                           \
+	}                                                                           \
+	SEC("?kprobe/" #function)                                                   \
+	int BPF_KPROBE(sf_##name##_kp, struct sock *sk, void *addr, int len)        \
+	{                                                                           \
+		note_connect(sk, (__u64)addr, len);                                 \
+		return 0;                                                           \
+	}                                                                           \
+	SEC("?kretprobe/" #function)                                                \
+	int BPF_KRETPROBE(sf_##name##_kr, int err)                                  \
+	{                                                                           \
+		on_noted_connect_failed(err);                                       \
+		return 0;                                                           \
+	}
+
+CONNECT(conn4, tcp_v4_connect)
+CONNECT(conn6, tcp_v6_connect)
+
+/* What it was called with stands in the registers of the caller, which bpf_task_pt_regs() finds since 5.15 (commit dd6e10fbd9fb). */
+SEC("?tp/syscalls/sys_exit_connect")
+int sf_connect_sc(struct syscall_trace_exit *ctx)
+{
+	if (is_routing_error(ctx->ret))
+		on_connect_return((const void *)bpf_task_pt_regs(bpf_get_current_task_btf()), ctx->ret);
 	return 0;
 }
 

@@ -278,6 +278,7 @@ enum sf_missed {
 	SF_MISSED_END = 3,     /* the socket is freed, or TIME_WAIT over, without the end of the connection */
 	SF_MISSED_REUSED = 4,  /* its address in memory is another's */
 	SF_MISSED_SWEPT = 5,   /* the sweep found it dead */
+	SF_MISSED_CONNECT = 6, /* connect() failed, and what it was called with is not known */
 	__SF_MISSED_MAX
 };
 

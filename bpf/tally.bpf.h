@@ -129,6 +129,11 @@ static __always_inline __u64 find_set(const struct sf_conn *c)
 	return set ? *set : 0;
 }
 
+static __always_inline void tally_unroutable(const struct sf_conn *c)
+{
+	sf_add_count(find_set(c), SF_SLOT_OPENS + SF_ROLE_CLIENT * SF_OPEN_OUTCOMES + SF_OUT_UNREACHABLE, 1);
+}
+
 /* A SYN that was dropped is all there is of its connection, and nothing carries that. Its repeats are no further one. */
 static __always_inline void tally_dropped_syn(const struct sf_conn *c)
 {

@@ -113,9 +113,9 @@ static bool has_tracepoint(const struct btf *btf, const char *name, unsigned int
 	return t && btf_vlen(t) >= min_args + 1;
 }
 
-static bool has_function(const struct btf *btf, const char *name)
+bool caps__has_function(const struct caps *caps, const char *name)
 {
-	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+	return btf__find_by_name_kind(caps->btf, name, BTF_KIND_FUNC) > 0;
 }
 
 static const char *after(const char *section, const char *prefix)
@@ -132,8 +132,8 @@ bool caps__may_attach(const struct caps *caps, const char *section, unsigned int
 	if ((name = after(section, "tp_btf/")))
 		return has_tracepoint(caps->btf, name, min_args);
 	if ((name = after(section, "fentry/")) || (name = after(section, "fexit/")))
-		return !caps->fentry_err && has_function(caps->btf, name);
+		return !caps->fentry_err && caps__has_function(caps, name);
 	if ((name = after(section, "kprobe/")) || (name = after(section, "kretprobe/")))
-		return !caps->kprobe_err && has_function(caps->btf, name);
+		return !caps->kprobe_err && caps__has_function(caps, name);
 	return true;
 }

@@ -20,6 +20,9 @@ struct caps {
 int caps__probe(struct caps *ret_caps);
 void caps__fini(struct caps *caps);
 
+/* A function of the kernel's, not of its modules. */
+bool caps__has_function(const struct caps *caps, const char *name);
+
 /*
  * Whether a program can be tried, by its section: its tracepoint exists with at least `min_args` arguments,
  * its function exists and this kind of hook works here. True is no promise.

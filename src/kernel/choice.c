@@ -7,6 +7,11 @@
 
 #include "synfin.h"
 
+static bool wants_clients(const struct filter *f)
+{
+	return !f->roles || f->roles & (1U << SF_ROLE_CLIENT);
+}
+
 /* A role that is not known may yet turn out to be a server's. */
 static bool wants_servers(const struct filter *f)
 {
@@ -17,7 +22,7 @@ static bool is_wanted(const struct hook *h, const struct filter *filter, bool sn
 {
 	if (h->is_of_trees)
 		return filter->tree_cnt > 0;
-	if (h->is_of_servers && !wants_servers(filter))
+	if ((h->is_of_servers && !wants_servers(filter)) || (h->is_of_clients && !wants_clients(filter)))
 		return false;
 	return !snapshot || h->finds_what_is_there;
 }
@@ -40,11 +45,21 @@ static bool may_try(const struct hook_variant *v, const struct caps *caps, const
 	return true;
 }
 
-/* Migration (5.14) is seen by the timers of requests only where these show the requests themselves. */
-static void drop_useless(struct choices *c)
+/*
+ * Migration (5.14) is seen by the timers of requests only where these show the requests themselves. The tracepoint of one system call
+ * makes all of them slower: that of connect() is taken where those of accept() do so anyway, and is of use where a program can ask for
+ * what the call was given (5.15).
+ */
+static void drop_useless(struct choices *c, const struct caps *caps)
 {
 	if (choices__uses(c, HOOK_MIGRATE, "sf_tm_cancel") && !choices__uses(c, HOOK_REQUEST, "sf_tm_cancel"))
 		c->hooks[HOOK_MIGRATE] = (struct hook_choice){};
+	if (!choices__uses(c, HOOK_CONNECT, "sf_connect_sc"))
+		return;
+	if (!caps__has_function(caps, "bpf_task_pt_regs"))
+		c->hooks[HOOK_CONNECT].variant = NULL;
+	else if (!choices__uses(c, HOOK_ACCEPT, "sf_accept4_sc"))
+		c->hooks[HOOK_CONNECT] = (struct hook_choice){};
 }
 
 void choices__make(struct choices *c, const struct caps *caps, const struct bpf_object *obj, enum tier tier)
@@ -60,7 +75,7 @@ void choices__make(struct choices *c, const struct caps *caps, const struct bpf_
 		}
 		c->hooks[id].variant = chosen;
 	}
-	drop_useless(c);
+	drop_useless(c, caps);
 }
 
 const struct hook_variant *choices__used(const struct choices *c, enum hook_id id)

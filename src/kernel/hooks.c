@@ -87,6 +87,17 @@ const struct hook hooks[__HOOK_MAX] = {
 		.is_of_servers = true,
 		.variants = { TRACEPOINT("tp_btf", "sf_synack_again") },
 	},
+	[HOOK_CONNECT] = {
+		.name = "connect",
+		.measures = "connect() to where no route leads",
+		.lost = "outcome unreachable of a connect() that found no route",
+		.is_of_clients = true,
+		.variants = {
+			FULL("fexit", "sf_conn4_fx", "sf_conn6_fx"),
+			KPROBE("kprobe and kretprobe", "sf_conn4_kp", "sf_conn4_kr", "sf_conn6_kp", "sf_conn6_kr"),
+			TRACEPOINT("syscall", "sf_connect_sc"),
+		},
+	},
 	[HOOK_REQUEST] = {
 		.name = "request",
 		.measures = "a server's SYN, its SYN-ACK, requests that die",

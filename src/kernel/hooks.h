@@ -36,6 +36,7 @@ enum hook_id {
 	HOOK_RST_OUT,
 	HOOK_RETRANS,
 	HOOK_SYNACK_RETRANS,
+	HOOK_CONNECT,
 	HOOK_REQUEST,
 	HOOK_SYN,
 	HOOK_MIGRATE,
@@ -55,6 +56,7 @@ struct hook {
 	const char *lost; /* without it */
 	bool required;
 	bool is_of_servers;	  /* shows what only a server's connection does */
+	bool is_of_clients;	  /* ... a client's */
 	bool is_of_trees;	  /* for filters by process tree alone */
 	bool finds_what_is_there; /* all that a snapshot needs */
 	struct hook_variant variants[HOOK_MAX_VARIANTS];

@@ -33,11 +33,6 @@ struct attempt {
 	const char *refused; /* the program that the kernel did not take; NULL: none is to blame */
 };
 
-static bool has_function(const struct attempt *a, const char *name)
-{
-	return btf__find_by_name_kind(a->caps->btf, name, BTF_KIND_FUNC) > 0;
-}
-
 static int switch_on(void *ctx, const char *prog)
 {
 	const struct loaded *l = ctx;
@@ -54,7 +49,7 @@ static void configure(const struct attempt *a)
 
 	skel->rodata->cfg_stages = a->opts->stages;
 	skel->rodata->cfg_wakeup_bytes = RING_SZ / 8;
-	skel->rodata->has_rdonly_cast = has_function(a, "bpf_rdonly_cast");
+	skel->rodata->has_rdonly_cast = caps__has_function(a->caps, "bpf_rdonly_cast");
 	skel->rodata->cfg_tick_ns = clock__tick_ns();
 	skel->rodata->has_tw = c->hooks[HOOK_TIME_WAIT].variant != NULL;
 	skel->rodata->has_requests = c->hooks[HOOK_REQUEST].variant != NULL;

@@ -109,6 +109,7 @@ const char *names__missed(unsigned int how)
 	static const char *const names[__SF_MISSED_MAX] = {
 		[SF_MISSED_SKIPPED] = "skipped", [SF_MISSED_STATE] = "state",	[SF_MISSED_ACCEPT] = "accept",
 		[SF_MISSED_END] = "end",	 [SF_MISSED_REUSED] = "reused", [SF_MISSED_SWEPT] = "swept",
+		[SF_MISSED_CONNECT] = "connect",
 	};
 
 	return LOOKUP(names, how);

@@ -49,6 +49,11 @@ class View:
         self.shared, self.begin, self.end = shared, shared.written(), None
         self.inodes = {one.inode for one in netns}
 
+    @property
+    def process(self):
+        """Everybody's."""
+        return self.shared.trace.process
+
     def records(self):
         """What was lost is everybody's."""
         found = self.shared.records_from(self.begin) if self.end is None else self.end

@@ -5,6 +5,7 @@ no handshake time.
 """
 import errno
 import os
+import re
 import select
 import socket
 import time
@@ -14,6 +15,7 @@ import pytest
 import settings
 from capture import flows
 from expect import Stopwatch, near, only_flow, pair_up
+from test_hist import stop
 
 
 def attempt(netns, addr, port):
@@ -131,6 +133,61 @@ def test_unreachable_and_given_up(dead_end, trace, family):
     tracer.wait_for("open", 2)
     check_failed(tracer.stop().of("open", rport=5999), "unreachable", errno.errorcode[error])
     assert error in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+
+ROUTES = {"none": None, "unreachable": "unreachable", "prohibit": "prohibit", "blackhole": "blackhole"}
+
+
+def see_connect(tracer):
+    """Skips where the `ready` line names the hook as missing."""
+    if re.search(r"ready: .*missing: .*\bconnect\b", tracer.process.stderr):
+        pytest.skip("this kernel does not say where a failed connect() went (bpf_task_pt_regs(), 5.15), and `check` says so")
+
+
+@pytest.mark.parametrize("addr", ["10.88.0.1", "fd88::1", "::ffff:10.88.0.1"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route(netns, trace, route, addr):
+    """connect() fails before anything changes: the errno that it returned is all there is, with whose it was and where to."""
+    if ROUTES[route]:
+        netns.ip("route", "add", ROUTES[route], "10.88.0.0/24")
+        netns.ip("-6", "route", "add", ROUTES[route], "fd88::/64")
+    tracer = trace(netns)
+    see_connect(tracer)
+    error, _ = attempt(netns, addr, 5999)
+    tracer.wait_for("open")
+    record = check_failed(tracer.stop(), "unreachable", error)
+    assert (record["raddr"], record["rport"]) == (addr.removeprefix("::ffff:"), 5999)
+    assert ("v4mapped" in record["flags"]) == addr.startswith("::ffff")
+    assert record["laddr"] is record["lport"] is record["attempt_ns"] is None
+    assert record["netns"] == netns.inode
+
+
+def test_no_route_from_a_port(netns, trace):
+    """The socket is bound; it tries twice, for nothing came of the first; then a connect() that fails later is told once."""
+    tracer = trace(netns)
+    see_connect(tracer)
+    with netns.socket() as sock:
+        sock.bind(("127.0.0.1", 5998))
+        assert sock.connect_ex(("10.88.0.1", 5999)) == sock.connect_ex(("10.88.0.1", 5999)) == errno.ENETUNREACH
+        assert sock.connect_ex(("127.0.0.1", 5999)) == errno.ECONNREFUSED
+    tracer.wait_for("open", 3)
+    records = tracer.stop()
+    assert [(r["laddr"], r["lport"], r["outcome"], r["error"]) for r in records] == [
+        ("127.0.0.1", 5998, "unreachable", "ENETUNREACH")] * 2 + [("127.0.0.1", 5998, "refused", "ECONNREFUSED")]
+
+
+def test_no_route_is_counted(netns, trace):
+    """... and filtered as any other attempt of this process."""
+    hist = trace(netns, command="hist", args=["--by", "rport", "-p", str(os.getpid()), "--rport", "5998,5999"])
+    see_connect(hist)
+    for port in (5997, 5998, 5999, 5999):
+        attempt(netns, "10.88.0.1", port)
+    time.sleep(0.3)
+    (interval,) = stop(hist)
+    assert {(item["metric"], item["by"]["rport"], item["labels"]["role"], item["labels"]["outcome"]): item["count"]
+            for item in interval["counters"]} == {("opens", "5998", "client", "unreachable"): 1,
+                                                  ("opens", "5999", "client", "unreachable"): 2}
+    assert not interval["histograms"] and not interval["alive"]
 
 
 def test_aborted(pair, trace):

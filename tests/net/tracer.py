@@ -50,7 +50,8 @@ def check_record(record):
     assert record["v"] == 1, record
     if record["type"] == "lost":
         return
-    absent = {"laddr", "lport"} if record.get("outcome") == "no_port" else set()  # it died before it had a local end
+    # It may have died before it had a local end: there was no port, or no route.
+    absent = {"laddr", "lport"} if record.get("outcome") in ("no_port", "unreachable") else set()
     absent |= {"role"} if "late" in record["flags"] else set()
     absent |= {"service_port"} if record["role"] is None else set()
     for key, kind in COMMON.items():

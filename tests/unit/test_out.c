@@ -144,7 +144,7 @@ static void test_jsonl_lost(void **state)
 			    "{\"v\":1,\"type\":\"lost\",\"time\":\"2025-11-21T08:00:00.000009200Z\","
 			    "\"mono_ns\":9200,\"dropped\":1,\"missed\":3,\"evicted\":0,\"unattributed\":2,"
 			    "\"missed_by\":{\"skipped\":0,\"state\":0,\"accept\":2,\"end\":0,\"reused\":0,"
-			    "\"swept\":1}}\n");
+			    "\"swept\":1,\"connect\":0}}\n");
 	close_sink(&k);
 }
 

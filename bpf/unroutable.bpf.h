@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * connect() to where no route leads. tcp_v4_connect() and tcp_v6_connect() ask for the route before they change the socket's state, so
+ * that nothing else of ours sees such a call. It is told when it returns, and nothing carries it.
+ */
+#ifndef SYNFIN_UNROUTABLE_BPF_H
+#define SYNFIN_UNROUTABLE_BPF_H
+
+#include "conn.bpf.h"
+#include "core.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+#include "owner.bpf.h"
+#include "synfin.h"
+#include "tell.bpf.h"
+
+/* struct sockaddr_in or struct sockaddr_in6, as far as it counts. */
+struct target {
+	__u16 family;
+	__be16 port;
+	union {
+		__be32 addr4;
+		struct {
+			__be32 flowinfo;
+			__u8 addr6[16];
+		};
+	};
+};
+#define SOCKADDR_IN_SZ	16
+#define SOCKADDR_IN6_SZ 24 /* without sin6_scope_id, as RFC 2133 had it */
+
+/* No route, and routes of type unreachable, prohibit, blackhole. */
+static __always_inline bool is_routing_error(long err)
+{
+	return err == -ENETUNREACH || err == -EHOSTUNREACH || err == -EACCES || err == -EINVAL;
+}
+
+/*
+ * What fails later in connect() has changed the state, and was told. Then a port was chosen for the socket, which shows in inet_sport
+ * when it is given back, or a SYN was sent. So a second connect() of a socket whose first one came that far is not looked at.
+ */
+static __always_inline bool has_tried(const struct sock *sk)
+{
+	return KREAD((const struct tcp_sock *)sk, tcp_wstamp_ns) ||
+	       (KREAD((const struct inet_sock *)sk, inet_sport) && !KREAD(sk, __sk_common.skc_num));
+}
+
+/* The other end is where connect() was asked to go. False: no TCP goes there. */
+static __always_inline bool read_target(struct sf_conn *c, const struct sock *sk, const struct target *to)
+{
+	bool is_v4 = to->family == SF_AF_INET || is_v4mapped(to->addr6);
+
+	if (to->family != SF_AF_INET && to->family != SF_AF_INET6)
+		return false;
+	c->netns = netns_of(&sk->__sk_common);
+	c->lport = KREAD(sk, __sk_common.skc_num);
+	c->rport = bpf_ntohs(to->port);
+	if (!is_v4) {
+		read_addrs6(c, &sk->__sk_common);
+		__builtin_memcpy(c->raddr, to->addr6, sizeof(c->raddr));
+		return true;
+	}
+	read_addrs4(c, &sk->__sk_common);
+	__builtin_memset(c->raddr, 0, sizeof(c->raddr));
+	__builtin_memcpy(c->raddr, to->family == SF_AF_INET ? (const void *)&to->addr4 : &to->addr6[12], 4);
+	if (KREAD(sk, __sk_common.skc_family) == SF_AF_INET6)
+		c->flags |= SF_F_V4MAPPED;
+	return true;
+}
+
+/* In the task that called connect(). Not inlined: what it needs of the stack is gone when it returns. */
+static __noinline int tell_unroutable(const struct sock *sk, const struct target *to, int err)
+{
+	struct sf_conn c = {};
+
+	if (!sk || !to || !active || has_tried(sk))
+		return 0;
+	c.role = SF_ROLE_CLIENT;
+	c.state = TCP_CLOSE;
+	c.error = -err;
+	own_by_current(&c, SF_SRC_CONNECT);
+	if (!read_target(&c, sk, to) || judge(&c) != ACCEPT)
+		return 0;
+	c.id = new_id(ID_CHANGE_AGAIN); /* which hardly anybody else counts */
+	read_cookie(&c, &sk->__sk_common);
+	count_tried(&c);
+	if (count_open(&c, &c.opening, SF_OUT_UNREACHABLE) && wants_outcome(SF_OUT_UNREACHABLE))
+		emit_unroutable(&c, bpf_ktime_get_ns());
+	return 0;
+}
+
+/* tcp_v4_connect() or tcp_v6_connect() returns; the address is in the kernel. The latter has the former connect to a mapped address. */
+static __always_inline void on_connect_failed(const struct sock *sk, __u64 addr, int len, int err)
+{
+	struct target to = {};
+
+	if (!is_routing_error(err) || len < SOCKADDR_IN_SZ)
+		return;
+	bpf_probe_read_kernel(&to, len < SOCKADDR_IN6_SZ ? SOCKADDR_IN_SZ : sizeof(to), (const void *)addr);
+	if (to.family == SF_AF_INET6 && (len < SOCKADDR_IN6_SZ || is_v4mapped(to.addr6)))
+		return;
+	tell_unroutable(sk, &to, err);
+}
+
+/* kprobe: what tcp_v4_connect() or tcp_v6_connect() was called with. connect() may be preempted: then the note is another task's. */
+static __always_inline void note_connect(const struct sock *sk, __u64 addr, int len)
+{
+	struct sf_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	cpu->connecting = (__u64)sk;
+	cpu->connecting_to = addr;
+	cpu->connecting_len = len;
+	cpu->connecting_task = bpf_get_current_task();
+}
+
+static __always_inline void on_noted_connect_failed(int err)
+{
+	struct sf_cpu *cpu = this_cpu();
+	const struct sock *sk;
+
+	if (!cpu || !is_routing_error(err) || !cpu->connecting)
+		return;
+	sk = (const struct sock *)cpu->connecting;
+	cpu->connecting = 0;
+	if (cpu->connecting_task != bpf_get_current_task())
+		miss(SF_MISSED_CONNECT);
+	else
+		on_connect_failed(sk, cpu->connecting_to, cpu->connecting_len, err);
+}
+
+/* The TCP socket behind a descriptor of the running task; NULL: it is none. */
+static __always_inline const struct sock *tcp_of_fd(long fd)
+{
+	const struct file *file = file_of_fd(fd);
+	const struct socket *socket;
+	const struct sock *sk;
+	__u16 family;
+
+	if (!file || (KREAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = KREAD(file, private_data);
+	sk = KREAD(socket, sk);
+	if (!sk)
+		return NULL;
+	family = KREAD(sk, __sk_common.skc_family);
+	if ((family != SF_AF_INET && family != SF_AF_INET6) || KREAD(sk, sk_protocol) != IPPROTO_TCP)
+		return NULL;
+	return sk;
+}
+
+/* The system call returns; the address is the caller's, who may have changed it. */
+static __always_inline void on_connect_return(const struct pt_regs *regs, long err)
+{
+	long len = PT_REGS_PARM3_CORE_SYSCALL(regs);
+	struct target to = {};
+	const struct sock *sk;
+
+	if (len < SOCKADDR_IN_SZ)
+		return;
+	sk = tcp_of_fd((int)PT_REGS_PARM1_CORE_SYSCALL(regs));
+	if (!sk || KREAD(sk, __sk_common.skc_state) != TCP_CLOSE)
+		return;
+	bpf_probe_read_user(&to, len < SOCKADDR_IN6_SZ ? SOCKADDR_IN_SZ : sizeof(to),
+			    (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+	if (to.family == SF_AF_INET6 && len < SOCKADDR_IN6_SZ)
+		return;
+	tell_unroutable(sk, &to, err);
+}
+
+#endif
