@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -244,11 +245,25 @@ static enum exit_status parse(const struct exporter *e, struct options *ret_opts
 			      e->argv, ret_opts);
 }
 
-static bool is_same_address(const struct listen_addr *a, const struct listen_addr *b)
+/* The modes of Unix sockets may differ. */
+static bool is_same_address(struct listen_addr a, struct listen_addr b)
 {
 	char a_text[LISTEN_TEXT_SZ], b_text[LISTEN_TEXT_SZ];
 
-	return !strcmp(listen__format(a, a_text), listen__format(b, b_text));
+	a.mode = b.mode = 0;
+	return !strcmp(listen__format(&a, a_text), listen__format(&b, b_text));
+}
+
+static int keep_listener(struct exporter *e, const struct listen_addr *wanted)
+{
+	if (wanted->any.sa_family != AF_UNIX || wanted->mode == e->bound.mode)
+		return 0;
+	if (chmod(wanted->un.sun_path, wanted->mode)) {
+		log__error("cannot change the mode of %s: %s", wanted->un.sun_path, strerror(errno));
+		return -errno;
+	}
+	e->bound.mode = wanted->mode;
+	return 0;
 }
 
 static void drop_listeners(struct exporter *e)
@@ -280,8 +295,8 @@ static int take_listener(struct exporter *e, const struct options *opts)
 
 	if (e->is_handed_over)
 		return check_handed(opts);
-	if (opts->serve && e->listen_cnt && is_same_address(&opts->listen, &e->opts.listen))
-		return 0;
+	if (opts->serve && e->listen_cnt && is_same_address(opts->listen, e->opts.listen))
+		return keep_listener(e, &opts->listen);
 	if (opts->serve) {
 		fd = listen__open(&opts->listen, &bound);
 		if (fd < 0) {

@@ -269,6 +269,20 @@ def test_unix_socket(export, tmp_path, suffix, mode):
     assert not path.exists()
 
 
+def test_mode_of_a_unix_socket_changes(export, tmp_path):
+    """A reload keeps the socket, also when it is to have another mode."""
+    path, text = tmp_path / "s", "rport = 1\nlisten = unix:{}{}\n"
+    exporter = export("--config", conf(tmp_path, text.format(path, "")))
+    inode = path.stat().st_ino
+    conf(tmp_path, text.format(path, ",mode=0660"))
+    exporter.process.child.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: exporter.process.stderr.count("serving on") == 2), exporter.process.stderr
+    assert path.stat().st_mode & 0o7777 == 0o660 and path.stat().st_ino == inode
+    assert ask_unix(path) == 200
+    assert exporter.process.stop(signal.SIGTERM) == 0
+    assert not path.exists()
+
+
 def test_not_a_socket(tmp_path):
     path = tmp_path / "s"
     path.write_text("precious", encoding="ascii")
