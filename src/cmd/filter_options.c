@@ -325,12 +325,23 @@ static void note(struct filter *f, int key, const char *arg)
 		memcpy(f->text + sizeof(f->text) - 4, "...", 4);
 }
 
+/* None of `open` and `close` would be shown. */
+static error_t check_outcomes(const struct filter *f)
+{
+	if (!f->failed || filter__outcomes(f))
+		return 0;
+	log__error("--failed: none of the outcomes given is a failure: leave out --failed or --outcome");
+	return OPTIONS_TOLD;
+}
+
 static error_t parse_filter(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	struct filter unused = {0}, *f = &o->filter;
 	error_t err;
 
+	if (key == ARGP_KEY_END)
+		return check_outcomes(f);
 	/* -4 and -6 are one option with two names. */
 	if (options__is_overridden(o, key == '6' ? '4' : key))
 		f = &unused;

@@ -61,7 +61,7 @@ static int add_lines(struct histsum *sum, const char *name, struct lines *lines)
 }
 
 /* "-" is standard input. */
-static int add_file(struct histsum *sum, const char *path, size_t max_input)
+static enum exit_status add_file(struct histsum *sum, const char *path, size_t max_input)
 {
 	bool is_stdin = !strcmp(path, "-");
 	struct lines lines = {.fd = STDIN_FILENO, .max = max_input};
@@ -70,15 +70,14 @@ static int add_file(struct histsum *sum, const char *path, size_t max_input)
 	if (!is_stdin)
 		lines.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (lines.fd < 0) {
-		err = -errno;
 		log__error("cannot read %s: %s", path, strerror(errno));
-		return err;
+		return EXIT_USAGE;
 	}
 	err = add_lines(sum, is_stdin ? "standard input" : path, &lines);
 	lines__fini(&lines);
 	if (!is_stdin)
 		close(lines.fd);
-	return err;
+	return err ? EXIT_RUNTIME : EXIT_DONE;
 }
 
 static int write_sum(const struct histsum *sum, const struct options *opts)
@@ -109,18 +108,18 @@ int cmd__merge(int argc, char **argv)
 {
 	struct histsum sum = {0};
 	struct options opts;
-	int err = 0, status = options__parse(
-			     OPTIONS_MERGE, "FILE...",
-			     "Add up what hist --json and export --state wrote, of many hosts or runs. The "
-			     "FILE - is standard input.",
-			     argc, argv, &opts);
+	enum exit_status status =
+		options__parse(OPTIONS_MERGE, "FILE...",
+			       "Add up what hist --json and export --state wrote, of many hosts or runs. The "
+			       "FILE - is standard input.",
+			       argc, argv, &opts);
 
 	if (status)
 		return status;
-	for (int i = 0; !err && i < opts.file_cnt; i++)
-		err = add_file(&sum, opts.files[i], opts.max_input);
-	if (!err)
-		err = write_sum(&sum, &opts);
+	for (int i = 0; !status && i < opts.file_cnt; i++)
+		status = add_file(&sum, opts.files[i], opts.max_input);
+	if (!status && write_sum(&sum, &opts))
+		status = EXIT_RUNTIME;
 	histsum__fini(&sum);
-	return err ? EXIT_RUNTIME : EXIT_DONE;
+	return status;
 }

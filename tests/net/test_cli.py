@@ -70,6 +70,7 @@ def check_complaint(stderr, *words):
     (["hist", "--outcome", "splendid"], ["splendid"]),
     (["hist", "--outcome", "timer"], ["timer"]),
     (["hist", "--outcome", ""], ["--outcome"]),
+    (["trace", "--failed", "--outcome", "established,fin"], ["--failed", "--outcome"]),
     (["hist", "--failed=yes"], ["--failed"]),
     (["trace", "--min-handshake", "10"], ["'10'", "10"]),
     (["trace", "--min-handshake", "-1ms"], ["-1ms"]),

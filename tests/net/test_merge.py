@@ -169,7 +169,7 @@ def test_many_lines(tmp_path):
 
 def test_missing_files(tmp_path):
     result = synfin("merge", tmp_path / "none")
-    assert result.returncode == FAILED
+    assert result.returncode == USAGE
     check_complaint(result.stderr, str(tmp_path / "none"), "no such file")
     result = synfin("merge")
     assert result.returncode == USAGE
