@@ -248,6 +248,8 @@ def test_netns(stack, shell):
         begin = name[:len(mine) + 1]
         assert shell.run(f"synfin trace --netns /run/netns/{begin}\t") == ["trace", "--netns", f"/run/netns/{name}"]
         assert shell.run(f"synfin hist --netns=/run/netns/{begin}\t") == ["hist", f"--netns=/run/netns/{name}"]
+        if "\n" not in name:
+            assert shell.run(f"synfin trace --netns {begin}\t") == ["trace", "--netns", name]
     shell.listed("synfin trace --netns \t\t\t")
     # A single TAB leads there.
     assert shell.run(f"synfin trace --netns \t{mine}a\t") == ["trace", "--netns", f"/run/netns/{names[0]}"]
@@ -282,6 +284,7 @@ def test_programs(shell):
     ("synfin tr\t", "trace"),
     ("synfin trace --stag\t", "trace --stages"),
     ("synfin hist --by comm,lp\t", "hist --by comm,lport"),
+    ("synfin hist --by comm,c\t", "hist --by comm,cgroup"),
     ("synfin hist --role=cl\t", "hist --role=client"),
     ("synfin export --tier tr\t", "export --tier tracepoint"),
     ("synfin trace --outcome refused,timed\t", "trace --outcome refused,timed_out"),
