@@ -26,7 +26,7 @@ static int refuse(const char *what, const char *text, struct parse_error *err)
 	struct str s = {0};
 	size_t len = strlen(text);
 
-	str__append_safe(&s, text, len < 60 ? len : 60, false);
+	str__append_safe(&s, text, len < 40 ? len : 40, false);
 	snprintf(err->text, sizeof(err->text),
 		 "%s: '%s' is not a host name: use names without ports, *.example.com or *", what,
 		 str__text(&s));

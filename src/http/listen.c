@@ -28,7 +28,7 @@ static int refuse(const char *what, const char *text, const char *why, struct pa
 	struct str s = {0};
 	size_t len = strlen(text);
 
-	str__append_safe(&s, text, len < 60 ? len : 60, false);
+	str__append_safe(&s, text, len < 40 ? len : 40, false);
 	snprintf(err->text, sizeof(err->text), "%s: '%s' %s", what, str__text(&s), why);
 	str__fini(&s);
 	return -EINVAL;

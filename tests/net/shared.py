@@ -6,6 +6,7 @@ namespaces gets a view of a synfin that watches all of them from the first such 
 """
 import json
 import os
+import re
 
 from netns import Netns
 from process import wait_until
@@ -16,6 +17,7 @@ class SharedTrace:
     def __init__(self):
         self.trace = Trace()
         self.marks = Netns()  # where nobody else makes connections
+        self.ids, self.searched = set(), 0
 
     def written(self):
         """Bytes of its output so far."""
@@ -24,6 +26,14 @@ class SharedTrace:
     def records_from(self, offset):
         data = os.pread(self.trace.process.out.fileno(), self.written() - offset, offset)
         return [json.loads(line) for line in data[:data.rfind(b"\n") + 1].splitlines()]
+
+    def ids_before(self, offset):
+        """Of all connections that were written of by then."""
+        data = os.pread(self.trace.process.out.fileno(), offset - self.searched, self.searched)
+        whole = data.rfind(b"\n") + 1
+        self.ids.update(map(int, re.findall(rb'"id":(\d+)', data[:whole])))
+        self.searched += whole
+        return frozenset(self.ids)
 
     def catch_up(self):
         """Waits until all that has happened is written: the records come in order, and this one is the last."""
@@ -43,11 +53,19 @@ class SharedTrace:
 
 
 class View:
-    """What a Trace of these namespaces would have, from now on."""
+    """
+    What a Trace of these namespaces would have, from now on. The kernel gives the inode of a namespace that is gone to the next one,
+    while the last TIME_WAITs of the old one are still being told.
+    """
 
     def __init__(self, shared, netns):
         self.shared, self.begin, self.end = shared, shared.written(), None
         self.inodes = {one.inode for one in netns}
+        self.older = shared.ids_before(self.begin)
+
+    def _is_mine(self, record):
+        """What was lost is everybody's."""
+        return record["type"] == "lost" or (record["netns"] in self.inodes and record["id"] not in self.older)
 
     @property
     def process(self):
@@ -55,9 +73,8 @@ class View:
         return self.shared.trace.process
 
     def records(self):
-        """What was lost is everybody's."""
         found = self.shared.records_from(self.begin) if self.end is None else self.end
-        return Records(record for record in found if record["type"] == "lost" or record["netns"] in self.inodes)
+        return Records(filter(self._is_mine, found))
 
     wait_for = Trace.wait_for
 
