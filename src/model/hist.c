@@ -40,14 +40,18 @@ static void widen(struct span *s, uint32_t bucket, uint64_t count, uint64_t min_
 	s->most += (hist_sum)count * (max_ns < upper ? max_ns : upper);
 }
 
-/* The sum of which 64 bits are left. */
-static hist_sum restore_sum(uint64_t sum_ns, const struct span *s)
+/*
+ * The sum of which 64 bits are left. Of the last bucket, which has no upper end, a single sample may be as long as all others together: there
+ * it is the least that can be.
+ */
+static hist_sum restore_sum(uint64_t sum_ns, const struct span *s, bool is_open)
 {
-	const hist_sum half = (hist_sum)1 << 63, middle = s->least + (s->most - s->least) / 2;
+	const hist_sum half = is_open ? ((hist_sum)1 << 64) - 1 : (hist_sum)1 << 63,
+		       near = is_open ? s->least : s->least + (s->most - s->least) / 2;
 	hist_sum sum = sum_ns;
 
-	if (middle + half > sum)
-		sum += (middle + half - sum) >> 64 << 64;
+	if (near + half > sum)
+		sum += (near + half - sum) >> 64 << 64;
 	return sum < s->least ? s->least : sum > s->most ? s->most : sum;
 }
 
@@ -92,7 +96,7 @@ void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r)
 	}
 	add_extremes(h, min_ns, max_ns);
 	h->count += count;
-	h->sum_ns += restore_sum(r->sum_ns, &span);
+	h->sum_ns += restore_sum(r->sum_ns, &span, last == SF_HIST_BUCKETS - 1);
 }
 
 bool hist__is_sound(const struct hist *h)

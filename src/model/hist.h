@@ -32,7 +32,8 @@ struct hist {
  *
  * The row's sum is what is left of the true one modulo 2^64. The buckets say how often it has run over: the nearest to the middle of
  * what they allow is meant. That is exact until a row's bounds are some 2^64 ns apart, which is at least 16 times as much as it
- * takes to run over; after that the sum is one that these buckets can have, by less than 6.25 % off.
+ * takes to run over; after that the sum is one that these buckets can have, by less than 6.25 % off. In the last row, which has no
+ * upper bound, the least that can be is meant: exact until its samples are together 2^64 ns longer than if each were the shortest.
  */
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r);
 

@@ -318,16 +318,39 @@ static void test_spread_sum_run_over(void **state)
 	assert_true(sum >> 64 > 20 && h.sum_ns == sum);
 }
 
+/* Nothing has run over, though one is so long that with 10,000 like it something would. */
+static void test_sum_of_the_last_row(void **state)
+{
+	const uint64_t hour = 3600000000000ULL, month = 720 * hour;
+	const struct sf_place place = sf_hist_place(0, sf_hist_index(hour));
+	struct sf_row row = {.sum_ns = 10000 * hour + month, .most_ns = month, .least_ns = ~hour};
+	struct hist h = {0};
+
+	(void)state;
+	assert_int_equal(place.row, sf_hist_place(0, sf_hist_index(month)).row);
+	row.counts[place.at] = 10001;
+	hist__add_row(&h, place.row, &row);
+	assert_true(h.sum_ns == 10000 * hour + month && hist__is_sound(&h));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sum_run_over),	cmocka_unit_test(test_spread_sum_run_over),
-		cmocka_unit_test(test_powers),		cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_every_bucket),	cmocka_unit_test(test_monotony),
-		cmocka_unit_test(test_empty),		cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_quantiles),	cmocka_unit_test(test_huge_counts),
-		cmocka_unit_test(test_merge),		cmocka_unit_test(test_torn_rows),
-		cmocka_unit_test(test_rounded_extreme), cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_sum_run_over),
+		cmocka_unit_test(test_spread_sum_run_over),
+		cmocka_unit_test(test_sum_of_the_last_row),
+		cmocka_unit_test(test_powers),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_every_bucket),
+		cmocka_unit_test(test_monotony),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_quantiles),
+		cmocka_unit_test(test_huge_counts),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_torn_rows),
+		cmocka_unit_test(test_rounded_extreme),
+		cmocka_unit_test(test_packed),
 	};
 
 	return cmocka_run_group_tests_name("hist", tests, NULL, NULL);
