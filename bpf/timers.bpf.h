@@ -124,14 +124,31 @@ static __always_inline bool is_there(const struct sf_cancelled *t)
 	return KREAD(skc, skc_state) == TCP_TIME_WAIT && !is_unhashed(skc) && is_called(skc, &t->name);
 }
 
+/* There is no room for it under its address, so nothing would find it any more. */
+static __always_inline void evict_cancelled(const struct sf_cancelled *t)
+{
+	const struct sf_conn *c = minisock_find(key_of(t));
+
+	lose(SF_LOST_EVICTED);
+	if (c) {
+		unindex_minisock((const void *)t->tw, c);
+		minisock_remove(key_of(t));
+	}
+	wait_remove(key_of(t));
+}
+
 /* It lives on, and whoever kills it from now on finds it, unless that was before. */
 static __always_inline void restore_cancelled(const struct sf_cancelled *t)
 {
 	struct sf_cancelled back = *t;
 
 	back.key = t->tw;
-	if (t->key == t->tw || move_minisock(t->key, t->tw))
+	if (t->key == t->tw)
 		return;
+	if (move_minisock(t->key, t->tw)) {
+		evict_cancelled(t);
+		return;
+	}
 	order();
 	if (!is_there(t))
 		bury_cancelled(&back, SF_OUT_TW_KILLED);

@@ -106,16 +106,22 @@ static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
 __noinline int move_minisock(__u64 from, __u64 to) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *old = (const void *)from, *new = (const void *)to;
-	const struct sf_conn *c = minisock_find(old);
 	const struct sf_wait *w = wait_find(old);
+	const struct sf_conn *c = NULL;
 	struct sf_wait copy;
-	int err = c ? minisock_add(new, c) : 0;
+	int err = 0;
 
+	if (w && !READ_ONCE(w->is_told))
+		return -EBUSY;
+	if (!w || !waits_alone()) /* whoever tells it may still be about to remove that */
+		c = minisock_find(old);
+	if (c)
+		err = minisock_add(new, c);
 	if (err)
 		return err;
 	if (w) {
 		copy = *w;
-		err = copy.is_told ? wait_insert(new, &copy) : -EBUSY;
+		err = wait_insert(new, &copy);
 	}
 	if (w && !err && !wait_remove(old)) {
 		wait_remove(new);
