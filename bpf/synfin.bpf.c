@@ -297,11 +297,11 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 
 /* --- connect() to where no route leads ------------------------------------------------------------------- */
 
-#define CONNECT(name, function)                                                     \
+#define CONNECT(name, function, family)                                             \
 	SEC("?fexit/" #function)                                                    \
 	int BPF_PROG(sf_##name##_fx, struct sock *sk, void *addr, int len, int err) \
 	{                                                                           \
-		on_connect_failed(sk, (__u64)addr, len, err);                       \
+		on_connect_failed(sk, (__u64)addr, len, err, family);               \
 		return 0;                                                           \
 	}                                                                           \
 	SEC("?kprobe/" #function)                                                   \
@@ -313,12 +313,12 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 	SEC("?kretprobe/" #function)                                                \
 	int BPF_KRETPROBE(sf_##name##_kr, int err)                                  \
 	{                                                                           \
-		on_noted_connect_failed(err);                                       \
+		on_noted_connect_failed(err, family);                               \
 		return 0;                                                           \
 	}
 
-CONNECT(conn4, tcp_v4_connect)
-CONNECT(conn6, tcp_v6_connect)
+CONNECT(conn4, tcp_v4_connect, SF_AF_INET)
+CONNECT(conn6, tcp_v6_connect, SF_AF_INET6)
 
 /* What it was called with stands in the registers of the caller, which bpf_task_pt_regs() finds since 5.15 (commit dd6e10fbd9fb). */
 SEC("?tp/syscalls/sys_exit_connect")

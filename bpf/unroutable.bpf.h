@@ -29,7 +29,8 @@ struct target {
 	};
 };
 #define SOCKADDR_IN_SZ	16
-#define SOCKADDR_IN6_SZ 24 /* without sin6_scope_id, as RFC 2133 had it */
+#define SOCKADDR_MAX	128 /* struct sockaddr_storage: of more the kernel takes nothing */
+#define SOCKADDR_IN6_SZ 24  /* without sin6_scope_id, as RFC 2133 had it */
 
 /* No route, and routes of type unreachable, prohibit, blackhole. */
 static __always_inline bool is_routing_error(long err)
@@ -91,15 +92,28 @@ static __noinline int tell_unroutable(const struct sock *sk, const struct target
 	return 0;
 }
 
-/* tcp_v4_connect() or tcp_v6_connect() returns; the address is in the kernel. The latter has the former connect to a mapped address. */
-static __always_inline void on_connect_failed(const struct sock *sk, __u64 addr, int len, int err)
+/* EINVAL is also said of arguments: an address that is too short or of the wrong family, or link-local and without its link. */
+static __always_inline bool is_argument_error(const struct target *to, __u16 family, int len, int err)
+{
+	if (to->family != family || (family == SF_AF_INET6 && len < SOCKADDR_IN6_SZ))
+		return true;
+	return err == -EINVAL && family == SF_AF_INET6 && to->addr6[0] == 0xfe &&
+	       (to->addr6[1] & 0xc0) == 0x80;
+}
+
+/*
+ * The connect() of this family returns; the address is in the kernel. tcp_v6_connect() has tcp_v4_connect() connect to a mapped
+ * address.
+ */
+static __always_inline void on_connect_failed(const struct sock *sk, __u64 addr, int len, int err,
+					      __u16 family)
 {
 	struct target to = {};
 
 	if (!is_routing_error(err) || len < SOCKADDR_IN_SZ)
 		return;
 	bpf_probe_read_kernel(&to, len < SOCKADDR_IN6_SZ ? SOCKADDR_IN_SZ : sizeof(to), (const void *)addr);
-	if (to.family == SF_AF_INET6 && (len < SOCKADDR_IN6_SZ || is_v4mapped(to.addr6)))
+	if (is_argument_error(&to, family, len, err) || (family == SF_AF_INET6 && is_v4mapped(to.addr6)))
 		return;
 	tell_unroutable(sk, &to, err);
 }
@@ -117,19 +131,17 @@ static __always_inline void note_connect(const struct sock *sk, __u64 addr, int 
 	cpu->connecting_task = bpf_get_current_task();
 }
 
-static __always_inline void on_noted_connect_failed(int err)
+static __always_inline void on_noted_connect_failed(int err, __u16 family)
 {
 	struct sf_cpu *cpu = this_cpu();
-	const struct sock *sk;
 
-	if (!cpu || !is_routing_error(err) || !cpu->connecting)
+	if (!cpu || !is_routing_error(err))
 		return;
-	sk = (const struct sock *)cpu->connecting;
-	cpu->connecting = 0;
 	if (cpu->connecting_task != bpf_get_current_task())
 		miss(SF_MISSED_CONNECT);
 	else
-		on_connect_failed(sk, cpu->connecting_to, cpu->connecting_len, err);
+		on_connect_failed((const struct sock *)cpu->connecting, cpu->connecting_to,
+				  cpu->connecting_len, err, family);
 }
 
 /* The TCP socket behind a descriptor of the running task; NULL: it is none. */
@@ -152,21 +164,24 @@ static __always_inline const struct sock *tcp_of_fd(long fd)
 	return sk;
 }
 
-/* The system call returns; the address is the caller's, who may have changed it. */
+/*
+ * The system call returns; the address is the caller's, who may have changed it. A security module that refuses with EACCES looks like
+ * a route of type prohibit.
+ */
 static __always_inline void on_connect_return(const struct pt_regs *regs, long err)
 {
-	long len = PT_REGS_PARM3_CORE_SYSCALL(regs);
+	int len = (int)PT_REGS_PARM3_CORE_SYSCALL(regs);
 	struct target to = {};
 	const struct sock *sk;
 
-	if (len < SOCKADDR_IN_SZ)
+	if (len < SOCKADDR_IN_SZ || len > SOCKADDR_MAX)
 		return;
 	sk = tcp_of_fd((int)PT_REGS_PARM1_CORE_SYSCALL(regs));
 	if (!sk || KREAD(sk, __sk_common.skc_state) != TCP_CLOSE)
 		return;
 	bpf_probe_read_user(&to, len < SOCKADDR_IN6_SZ ? SOCKADDR_IN_SZ : sizeof(to),
 			    (const void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
-	if (to.family == SF_AF_INET6 && len < SOCKADDR_IN6_SZ)
+	if (is_argument_error(&to, KREAD(sk, __sk_common.skc_family), len, err))
 		return;
 	tell_unroutable(sk, &to, err);
 }

@@ -3,11 +3,13 @@
 Connections that never were: what ended the attempt, and after how long. That is `attempt_ns`: a failure has
 no handshake time.
 """
+import ctypes
 import errno
 import os
 import re
 import select
 import socket
+import struct
 import time
 
 import pytest
@@ -174,6 +176,20 @@ def test_no_route_from_a_port(netns, trace):
     records = tracer.stop()
     assert [(r["laddr"], r["lport"], r["outcome"], r["error"]) for r in records] == [
         ("127.0.0.1", 5998, "unreachable", "ENETUNREACH")] * 2 + [("127.0.0.1", 5998, "refused", "ECONNREFUSED")]
+
+
+def test_no_route_and_wrong_arguments(netns, trace):
+    """EINVAL is not always the routing's: what connect() was given may be no address of its kind, or lack its link."""
+    tracer = trace(netns)
+    see_connect(tracer)
+    libc = ctypes.CDLL(None, use_errno=True)
+    with netns.socket(socket.AF_INET6) as sock:
+        four = struct.pack("=H", socket.AF_INET) + struct.pack("!H", 5998) + socket.inet_aton("10.88.0.1") + bytes(8)
+        assert libc.connect(sock.fileno(), four, len(four)) == -1 and ctypes.get_errno() == errno.EINVAL
+        assert sock.connect_ex(("fe80::1", 5998)) == errno.EINVAL
+        assert sock.connect_ex(("fd88::1", 5999)) == errno.ENETUNREACH
+    tracer.wait_for("open")
+    assert [(r["rport"], r["error"]) for r in tracer.stop()] == [(5999, "ENETUNREACH")]
 
 
 def test_no_route_is_counted(netns, trace):
