@@ -259,8 +259,10 @@ static int keep_listener(struct exporter *e, const struct listen_addr *wanted)
 	if (wanted->any.sa_family != AF_UNIX || wanted->mode == e->bound.mode)
 		return 0;
 	if (chmod(wanted->un.sun_path, wanted->mode)) {
-		log__error("cannot change the mode of %s: %s", wanted->un.sun_path, strerror(errno));
-		return -errno;
+		int err = -errno;
+
+		log__error("cannot change the mode of %s: %s", wanted->un.sun_path, strerror(-err));
+		return err;
 	}
 	e->bound.mode = wanted->mode;
 	return 0;
