@@ -65,9 +65,9 @@ def test_end_of_a_blind_tier_is_marked(netns, trace, serve, load):
     load(netns, "--connect", "127.0.0.1:5001", "--close-first")
     close = by_role(tracer)[0].close
     for name in ("close_ns", "life_ns"):
-        assert close[name] is None or close[name] > 290 * MS or name in close["at_least"], close
+        assert close[name] is None or close[name] > 250 * MS or name in close["at_least"], close
     fin_wait2 = close["states"]["fin_wait2_ns"]
-    assert fin_wait2 is None or fin_wait2 > 290 * MS or "fin_wait2_ns" in close["at_least"], close
+    assert fin_wait2 is None or fin_wait2 > 250 * MS or "fin_wait2_ns" in close["at_least"], close
 
 
 def test_server_closes_first(netns, trace, serve, load):

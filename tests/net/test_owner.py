@@ -58,10 +58,12 @@ def test_passed_to_another_process(netns, trace):
         if not child:
             taken.close()
             _, rights, _, _ = far.recvmsg(1, socket.CMSG_SPACE(4))
+            far.recv(1)  # it has nobody else's file any more
             os.close(array.array("i", rights[0][2][:4])[0])
             os._exit(0)
         near.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [taken.fileno()]))])
         taken.close()
+        near.send(b"x")
         os.waitpid(child, 0)
         client.recv(1)
     tracer.wait_for("close", 2)
