@@ -320,7 +320,7 @@ int sf_accept_sc(struct syscall_trace_exit *ctx)
 CONNECT(conn4, tcp_v4_connect, SF_AF_INET)
 CONNECT(conn6, tcp_v6_connect, SF_AF_INET6)
 
-/* What it was called with stands in the registers of the caller, which bpf_task_pt_regs() finds since 5.15 (commit dd6e10fbd9fb). */
+/* The arguments are in the caller's saved registers, which bpf_task_pt_regs() gives since 5.15 (commit dd6e10fbd9fb). */
 SEC("?tp/syscalls/sys_exit_connect")
 int sf_connect_sc(struct syscall_trace_exit *ctx)
 {

@@ -54,12 +54,10 @@ static void drop_useless(struct choices *c, const struct caps *caps)
 {
 	if (choices__uses(c, HOOK_MIGRATE, "sf_tm_cancel") && !choices__uses(c, HOOK_REQUEST, "sf_tm_cancel"))
 		c->hooks[HOOK_MIGRATE] = (struct hook_choice){};
-	if (!choices__uses(c, HOOK_CONNECT, "sf_connect_sc"))
-		return;
-	if (!caps__has_function(caps, "bpf_task_pt_regs"))
-		c->hooks[HOOK_CONNECT].variant = NULL;
-	else if (!choices__uses(c, HOOK_ACCEPT, "sf_accept4_sc"))
-		c->hooks[HOOK_CONNECT] = (struct hook_choice){};
+	if (choices__uses(c, HOOK_CONNECT, "sf_connect_sc") &&
+	    (!caps__has_function(caps, "bpf_task_pt_regs") ||
+	     !choices__uses(c, HOOK_ACCEPT, "sf_accept4_sc")))
+		c->hooks[HOOK_CONNECT].variant = NULL; /* still wanted: `ready` says that it is missing */
 }
 
 void choices__make(struct choices *c, const struct caps *caps, const struct bpf_object *obj, enum tier tier)

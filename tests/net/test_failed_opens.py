@@ -16,7 +16,7 @@ import pytest
 
 import settings
 from capture import flows
-from expect import Stopwatch, near, only_flow, pair_up
+from expect import Stopwatch, hook, near, only_flow, pair_up
 from test_hist import stop
 
 
@@ -204,6 +204,16 @@ def test_no_route_is_counted(netns, trace):
             for item in interval["counters"]} == {("opens", "5998", "client", "unreachable"): 1,
                                                   ("opens", "5999", "client", "unreachable"): 2}
     assert not interval["histograms"] and not interval["alive"]
+
+
+@pytest.mark.native
+def test_no_route_is_missing(netns, trace):
+    """The tracepoint of connect() comes with those of accept(); where these are not wanted `ready` says what is missing."""
+    if hook("connect")["variant"] != "syscall":
+        pytest.skip("connect() is seen by its functions here")
+    tracer = trace(netns, args=["--role", "client"])
+    assert re.search(r"ready: .*missing: .*\bconnect\b", tracer.process.stderr)
+    tracer.stop()
 
 
 def test_aborted(pair, trace):
