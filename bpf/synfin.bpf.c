@@ -206,12 +206,25 @@ int BPF_PROG(sf_tm_done, struct timer_list *t)
 	return 0;
 }
 
+static __always_inline void on_received_skb(const struct sock *rx_sk, const struct sk_buff *skb)
+{
+	if (rx_sk && KREAD(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
+		on_minisock_skb((const struct inet_timewait_sock *)rx_sk, skb);
+}
+
 /* Since 6.11 the receiver of a segment is named (commit ba8de796baf4); before, its header tells. */
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
 {
-	if (rx_sk && KREAD(rx_sk, __sk_common.skc_state) == TCP_TIME_WAIT)
-		on_minisock_skb((const struct inet_timewait_sock *)rx_sk, skb);
+	on_received_skb(rx_sk, skb);
+	return 0;
+}
+
+/* For what sf_tw_skb was skipped for: the whole host frees buffers, also in tasks, which softirqs interrupt. */
+SEC("?tp_btf/kfree_skb")
+int BPF_PROG(sf_tw_skb_again, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
+{
+	on_received_skb(rx_sk, skb);
 	return 0;
 }
 

@@ -38,6 +38,8 @@ int tier__parse(const char *text, enum tier *ret_tier)
 /* Only where the tracepoint passes so many arguments. */
 #define TRACEPOINT_ARGS(name_, args, ...) \
 	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { __VA_ARGS__ }, .min_args = (args) }
+#define TWINS_ARGS(name_, args, first, second) \
+	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { first, second }, .has_twin = true, .min_args = (args) }
 
 #define TIMERS TRACEPOINT("timers", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
 
@@ -144,7 +146,7 @@ const struct hook hooks[__HOOK_MAX] = {
 		.variants = {
 			FULL("fentry", "sf_tw_set_fe", "sf_tw_seg_fe"),
 			KPROBE("kprobe", "sf_tw_set_kp", "sf_tw_seg_kp"),
-			TRACEPOINT_ARGS("kfree_skb", 4, "sf_tw_skb"),
+			TWINS_ARGS("kfree_skb", 4, "sf_tw_skb", "sf_tw_skb_again"),
 			TRACEPOINT("kfree_skb by header", "sf_tw_header"),
 		},
 	},
