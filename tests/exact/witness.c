@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * `witness FIRST LAST`: counts what witness.bpf.c is shown of the connections with a port from FIRST to LAST. Each
- * line on stdin is answered by one JSON line with the counts since the start, until stdin ends. `missed`: runs of
- * the program that the kernel has left out because it interrupted itself. Exit: 0 done, 1 failed, 2 usage.
+ * `witness FIRST LAST TW REQSK SKB`: counts what witness.bpf.c is shown, changes of state of the connections with a port
+ * from FIRST to LAST alone. TW and REQSK: where the kernel has tw_timer_handler() and reqsk_timer_handler(). SKB: 1 where
+ * kfree_skb names the receiver, else 0. Each line on stdin is answered by one JSON line with the counts since the start, until
+ * stdin ends. `missed`: runs of the programs that the kernel has left out because one interrupted itself. Exit: 0 done, 1
+ * failed, 2 usage.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "witness.skel.h"
 
@@ -30,13 +33,22 @@ static void print_tasks(const struct witness_bpf *skel)
 
 static int print_counts(const struct witness_bpf *skel)
 {
-	struct bpf_prog_info info = {};
-	uint32_t len = sizeof(info);
+	struct bpf_program *prog;
+	uint64_t missed = 0;
 
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(skel->progs.on_set_state), &info, &len))
-		return -1;
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+
+		if (!bpf_program__autoload(prog))
+			continue;
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			return -1;
+		missed += info.recursion_misses;
+	}
 	printf("{\"total\":%llu,\"missed\":%llu,\"tasks\":{", (unsigned long long)skel->bss->total,
-	       (unsigned long long)info.recursion_misses);
+	       (unsigned long long)missed);
 	print_tasks(skel);
 	puts("}}");
 	return fflush(stdout);
@@ -48,8 +60,8 @@ int main(int argc, char **argv)
 	char line[16];
 	int failed;
 
-	if (argc != 3) {
-		fputs("usage: witness FIRST LAST\n", stderr);
+	if (argc != 6) {
+		fputs("usage: witness FIRST LAST TW REQSK SKB\n", stderr);
 		return 2;
 	}
 	skel = witness_bpf__open();
@@ -57,6 +69,9 @@ int main(int argc, char **argv)
 		return 1;
 	skel->rodata->first_port = strtoul(argv[1], NULL, 10);
 	skel->rodata->last_port = strtoul(argv[2], NULL, 10);
+	skel->rodata->tw_timer_handler = strtoull(argv[3], NULL, 16);
+	skel->rodata->reqsk_timer_handler = strtoull(argv[4], NULL, 16);
+	bpf_program__set_autoload(skel->progs.on_kfree_skb, strcmp(argv[5], "1") == 0);
 	failed = witness_bpf__load(skel) || witness_bpf__attach(skel);
 	while (!failed && fgets(line, sizeof(line), stdin))
 		failed = print_counts(skel);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-How many changes of state the kernel has hidden from BPF: ftrace counts them, and so does a BPF program that does
-nothing else (witness.bpf.c). On some hosts no program is run while a softirq is served in the context of the host's own agent
+How many events the kernel has hidden from BPF: ftrace counts them, and so do BPF programs that do nothing else
+(witness.bpf.c). On some hosts no program is run while a softirq is served in the context of the host's own agent
 (docs/INTERNALS.md); what synfin cannot have seen there nobody can ask of it, but nothing more.
 """
 import json
@@ -19,6 +19,11 @@ PORTS = 4  # that a load listens on at most, one after the other
 BUFFER_KB = 16384  # for each CPU: 200,000 events
 
 
+def address_of(function):
+    """Of the kernel's, in hexadecimal."""
+    return re.search(rf"^(\w+) t {function}$", Path("/proc/kallsyms").read_text(encoding="ascii"), re.M)[1]
+
+
 class Blind:
     """In its place where the kernel hides nothing."""
     port, hidden, details = 900, 0, ""
@@ -31,16 +36,23 @@ class Blind:
 
 
 class Ftrace:
-    """A buffer of its own for the changes of state of these ports."""
+    """A buffer of its own for what witness.bpf.c counts, by the same rules."""
 
-    def __init__(self, first, last):
+    def __init__(self, first, last, timers):
         self.mounted = None
         self.home = Path(self._find_tracefs()) / f"instances/exact-{os.getpid()}"
         self.home.mkdir()
-        event = self.home / "events/sock/inet_sock_set_state"
         self._write("buffer_size_kb", BUFFER_KB)
-        (event / "filter").write_text(f"(sport >= {first} && sport <= {last}) || (dport >= {first} && dport <= {last})")
-        (event / "enable").write_text("1")
+        of_minisock = " || ".join(f"function == 0x{timer}" for timer in timers)
+        filters = {"sock/inet_sock_set_state": f"(sport >= {first} && sport <= {last}) || (dport >= {first} && dport <= {last})",
+                   "timer/timer_start": of_minisock, "timer/timer_expire_entry": of_minisock}
+        self.shows_receiver = "rx_sk" in (self.home / "events/skb/kfree_skb/format").read_text()
+        if self.shows_receiver:
+            filters["skb/kfree_skb"] = "rx_sk != 0"
+        for event, words in filters.items():
+            self._write(f"events/{event}/filter", words)
+        for event in filters:
+            self._write(f"events/{event}/enable", 1)
 
     def _find_tracefs(self):
         for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -83,9 +95,10 @@ class Witness:
         self.first, self.last = self.port, self.port + PORTS - 1
 
     def start(self):
-        self.ftrace = Ftrace(self.first, self.last)
-        self.program = subprocess.Popen([PROGRAM, str(self.first), str(self.last)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        timers = address_of("tw_timer_handler"), address_of("reqsk_timer_handler")
+        self.ftrace = Ftrace(self.first, self.last, timers)
+        words = [self.first, self.last, *timers, int(self.ftrace.shows_receiver)]
+        self.program = subprocess.Popen([PROGRAM, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._ask()
         return self
 
