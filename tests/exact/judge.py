@@ -30,7 +30,7 @@ def compare_closes(truth, told, roles):
 
 
 def compare(truth, told, roles=("client", "server"), hidden=0):
-    """All complaints; none: it is exact. `hidden`: changes of state that no BPF program was shown."""
+    """All complaints; none: it is exact. `hidden`: events that no BPF program was shown."""
     complaints, few_opens = compare_opens(truth, told, roles)
     too_many, few_closes = compare_closes(truth, told, roles)
     complaints += too_many + told.faults

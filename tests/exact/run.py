@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--ports", default=PORTS, help="first and last of the clients' ports (%(default)s)")
     parser.add_argument("--repeat", type=int, default=1, metavar="N")
     parser.add_argument("--settle", type=float, default=0.5, metavar="S", help="pause before the end (%(default)s)")
-    parser.add_argument("--hidden", type=int, default=0, metavar="N", help="changes of state that the kernel may hide")
+    parser.add_argument("--hidden", type=int, default=0, metavar="N", help="events that the kernel may hide")
     args = parser.parse_args()
     print(f"RUN   {args.cmd} | {args.load} | {os.uname().release}, {os.cpu_count()} CPUs", flush=True)
     exact = 0

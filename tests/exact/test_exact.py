@@ -2,7 +2,7 @@
 """
 Nothing is counted that was not, and nothing that was is missing: what synfin tells beside a load that races with itself
 is what the load did and what the kernel counted. There is no second try and no allowance: where the kernel itself hides
-changes of state from BPF (natively, on some hosts), the witness says how many there were.
+events from BPF (natively, on some hosts), the witness says how many there were.
 """
 import contextlib
 import json
