@@ -220,7 +220,10 @@ int BPF_PROG(sf_tw_skb, struct sk_buff *skb, void *location, int reason, struct 
 	return 0;
 }
 
-/* For what sf_tw_skb was skipped for: the whole host frees buffers, also in tasks, which softirqs interrupt. */
+/*
+ * For what sf_tw_skb was skipped for: the whole host frees buffers, also in tasks, which softirqs interrupt. Past the look at the receiver
+ * both come in softirqs alone, where minisocks get their segments, so never inside each other; the second finds it done.
+ */
 SEC("?tp_btf/kfree_skb")
 int BPF_PROG(sf_tw_skb_again, struct sk_buff *skb, void *location, int reason, struct sock *rx_sk)
 {
