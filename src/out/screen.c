@@ -115,11 +115,19 @@ static const char *head_of(const struct screen *screen, enum column col)
 	return strlen(heads[col]) > screen->width[col] ? "TIME" : heads[col];
 }
 
+/* Where the line is broken all lines are, the header among them: by the widths of the columns, not of what is in them. */
+static size_t room_for(const struct pen *pen, enum column col, size_t columns)
+{
+	bool is_broken = line_width(pen->screen) > pen->screen->term.columns;
+
+	return is_broken && columns < pen->screen->width[col] ? pen->screen->width[col] : columns;
+}
+
 static void put_cell(struct pen *pen, enum column col, struct cell cell, enum ink ink)
 {
 	size_t columns = str__columns(cell.at, cell.len);
 
-	make_room(pen, pen->start, columns);
+	make_room(pen, pen->start, room_for(pen, col, columns));
 	cell__put(pen->s, cell, ink, pen->screen->term.has_color);
 	pen->at += columns;
 	pen->start += pen->screen->width[col] + 1;

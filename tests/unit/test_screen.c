@@ -121,6 +121,52 @@ static void test_widths(void **state)
 	}
 }
 
+struct place {
+	size_t row;
+	size_t column;
+};
+
+static struct place place_of(const char *text, const char *word)
+{
+	const char *end = strstr(text, word), *begin = text;
+	struct place p = {0};
+
+	assert_non_null(end);
+	for (const char *at = text; at < end; at++) {
+		if (*at == '\n') {
+			begin = at + 1;
+			p.row++;
+		}
+	}
+	p.column = (size_t)(end - begin);
+	return p;
+}
+
+/* Where not all columns fit into one row, header and lines are broken at the same columns. */
+static void test_narrow(void **state)
+{
+	static const char *const pairs[][2] = {{"EVENT", "open"},	   {"COMM", "curl"},
+					       {"LPORT", "43210"},	   {"REMOTE", "198.51.100.9:443"},
+					       {"OUTCOME", "established"}, {"TOOK", "400ns"}};
+	struct sf_event open = make_open();
+	const char *line;
+	struct sink k;
+
+	(void)state;
+	for (unsigned int columns = 40; columns < 80; columns++) {
+		open_sink(&k, columns, 24, false);
+		put(&k, &open);
+		line = strstr(close_sink(&k), "08:00:00");
+		assert_non_null(line);
+		for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+			struct place head = place_of(k.text, pairs[i][0]), cell = place_of(line, pairs[i][1]);
+
+			assert_int_equal(head.row, cell.row);
+			assert_int_equal(head.column, cell.column);
+		}
+	}
+}
+
 /* Whatever the width and the addresses: no line is longer than the terminal, and none ends in a blank. */
 static void test_fits(void **state)
 {
@@ -277,10 +323,11 @@ static void test_alive(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_widths), cmocka_unit_test(test_fits),
-		cmocka_unit_test(test_header), cmocka_unit_test(test_narrows_again),
-		cmocka_unit_test(test_color),  cmocka_unit_test(test_names),
-		cmocka_unit_test(test_orphan), cmocka_unit_test(test_alive),
+		cmocka_unit_test(test_widths),	      cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_fits),	      cmocka_unit_test(test_header),
+		cmocka_unit_test(test_narrows_again), cmocka_unit_test(test_color),
+		cmocka_unit_test(test_names),	      cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_alive),
 	};
 
 	return cmocka_run_group_tests_name("screen", tests, NULL, NULL);
