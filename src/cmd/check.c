@@ -22,12 +22,14 @@ static const char *variant_name(const struct tracer *t, enum hook_id id)
 	return v ? v->name : NULL;
 }
 
-/* A hook that nobody asked for, or that this kernel has no use for, is not missed. */
-static bool is_missing(const struct tracer *t, enum hook_id id)
+/* What is not measured here; NULL: nothing. A hook that nobody asked for, or that this kernel has no use for, is not missed. */
+static const char *lost_by(const struct tracer *t, enum hook_id id)
 {
 	const struct hook_choice *c = tracer__choice(t, id);
 
-	return c->wanted && !c->variant;
+	if (c->variant)
+		return c->variant->lost;
+	return c->wanted ? hooks[id].lost : NULL;
 }
 
 /* Words from column `indent` on, in as many lines as the terminal asks for; one where it is none, or too narrow. */
@@ -51,11 +53,12 @@ static void put_words(struct str *s, const char *text, size_t indent, const stru
 	str__append_char(s, '\n', 1);
 }
 
-static void put_missing(struct str *s, const char *lost, const struct term *term)
+static void put_lost(struct str *s, bool is_missing, const char *lost, const struct term *term)
 {
 	struct str text = {0};
 
-	str__appendf(&text, "missing, so lost: %s", lost);
+	str__appendf(&text, "%s: %s", is_missing ? "missing, so lost" : "not seen in this way", lost);
+	str__append_char(s, ' ', MEASURES_COLUMN);
 	put_words(s, str__text(&text), MEASURES_COLUMN, term);
 	s->failed |= text.failed;
 	str__fini(&text);
@@ -66,14 +69,12 @@ static void write_table(struct str *s, const struct tracer *t, const char *relea
 	str__appendf(s, "kernel %s, tier %s\n\n%-18s %-22s %s\n", release, tier__name(tracer__tier(t)),
 		     "HOOK", "BY", "MEASURES");
 	for (int id = 0; id < __HOOK_MAX; id++) {
-		const char *by = variant_name(t, id);
+		const char *by = variant_name(t, id), *lost = lost_by(t, id);
 
 		str__appendf(s, "%-18s %-22s ", hooks[id].name, by ? by : "-");
 		put_words(s, hooks[id].measures, MEASURES_COLUMN, term);
-		if (is_missing(t, id)) {
-			str__appendf(s, "%-*s", MEASURES_COLUMN, "");
-			put_missing(s, hooks[id].lost, term);
-		}
+		if (lost)
+			put_lost(s, !by, lost, term);
 	}
 }
 
@@ -96,7 +97,7 @@ static void write_json(struct str *s, const struct tracer *t, const char *releas
 		json__key_string(&j, "hook", hooks[id].name);
 		json__key_string(&j, "variant", by);
 		json__key_string(&j, "measures", hooks[id].measures);
-		json__key_string(&j, "lost", is_missing(t, id) ? hooks[id].lost : NULL);
+		json__key_string(&j, "lost", lost_by(t, id));
 		json__end_object(&j);
 	}
 	json__end_array(&j);

@@ -41,7 +41,10 @@ int tier__parse(const char *text, enum tier *ret_tier)
 #define TWINS_ARGS(name_, args, first, second) \
 	{ .name = name_, .tier = TIER_TRACEPOINT, .progs = { first, second }, .has_twin = true, .min_args = (args) }
 
-#define TIMERS TRACEPOINT("timers", "sf_tm_cancel", "sf_tm_expire", "sf_tm_done")
+#define TIMERS TIMERS_WITHOUT(NULL)
+#define TIMERS_WITHOUT(lost_) \
+	{ .name = "timers", .tier = TIER_TRACEPOINT, .progs = { "sf_tm_cancel", "sf_tm_expire", "sf_tm_done" }, \
+	  .lost = lost_ }
 
 const struct hook hooks[__HOOK_MAX] = {
 	[HOOK_STATE] = {
@@ -108,7 +111,7 @@ const struct hook hooks[__HOOK_MAX] = {
 		.variants = {
 			FULL("fentry", "sf_req_fe", "sf_child_fe", "sf_req_end4_fe", "sf_req_end6_fe"),
 			KPROBE("kprobe", "sf_req_kp", "sf_child_kp", "sf_req_end4_kp", "sf_req_end6_kp"),
-			TIMERS,
+			TIMERS_WITHOUT("a server's SYN, and so its stage syn; the handshake begins with the SYN-ACK"),
 		},
 	},
 	[HOOK_SYN] = {

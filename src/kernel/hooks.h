@@ -26,7 +26,8 @@ struct hook_variant {
 	enum tier tier;			   /* used in this tier and in those that see more */
 	const char *progs[HOOK_MAX_PROGS]; /* in synfin.bpf.c; NULL ends the list */
 	unsigned int min_args;		   /* tracepoints: arguments that the kernel must pass, 0 any */
-	bool has_twin; /* the second program takes over what the kernel does not run the first for */
+	bool has_twin;	  /* the second program takes over what the kernel does not run the first for */
+	const char *lost; /* what a better way measures and this one does not; NULL: nothing */
 };
 
 enum hook_id {

@@ -470,3 +470,6 @@ def test_check():
     assert result.returncode == 0, result
     for line in result.stdout.splitlines():
         json.loads(line)
+    request, = [hook for hook in json.loads(result.stdout)["hooks"] if hook["hook"] == "request"]
+    assert bool(request["lost"]) == (request["variant"] == "timers")
+    assert text.stdout.count("not seen in this way: ") == bool(request["lost"])
