@@ -2,8 +2,10 @@
 /*
  * synfin export: sums from the start on, served to Prometheus or written to a file of node_exporter's.
  * HTTP has two threads of its own, one of which reads the kernel side's sums on request; the main thread keeps the time.
+ * With --config all three are in a worker, and what can begin anew is its parent (keeper.h); without, there is one process.
  */
 #include "cmd/command.h"
+#include "cmd/keeper.h"
 #include "cmd/session.h"
 #include "cmd/source.h"
 
@@ -31,20 +33,29 @@
 #define TEXTFILE_MODE 0644 /* node_exporter is another user */
 #define STATE_MODE    0600 /* names and PIDs are in it */
 
+/* Where HTTP is served. */
+struct listeners {
+	int fds[SERVER_MAX_LISTENERS];
+	size_t cnt;
+	bool is_handed_over;	  /* the service manager opened them */
+	struct listen_addr bound; /* what we opened */
+};
+
 struct exporter {
 	int argc;
 	char **argv;
 	struct options opts;
-	struct options next; /* with is_reloading: what the next run begins with */
-	bool is_reloading;
+	/* What the next worker begins with, from SIGHUP until it has taken over. */
+	struct options next;
+	struct listeners next_listeners; /* may be the same as those of now */
+	enum log_level level;		 /* ... and what it was before */
+	bool is_prepared;
 	struct metrics_hook hooks[__HOOK_MAX];
 	const struct tracer *tracer; /* of this run, as is the collector */
 	struct out *collector;
 	struct server *server;
-	int listen_fds[SERVER_MAX_LISTENERS];
-	size_t listen_cnt;
-	bool is_handed_over;	   /* the service manager opened them */
-	struct listen_addr bound;  /* what we opened */
+	struct listeners listeners;
+	int parent;		   /* in a worker; -1: there is none */
 	_Atomic uint64_t alive_ns; /* CLOCK_MONOTONIC: when the main thread last said so */
 	int file_err;		   /* of the last text file */
 };
@@ -112,8 +123,8 @@ static bool is_alive(void *ctx)
 static int serve(struct exporter *e)
 {
 	const struct server_config config = {
-		.fds = e->listen_fds,
-		.fd_cnt = e->listen_cnt,
+		.fds = e->listeners.fds,
+		.fd_cnt = e->listeners.cnt,
 		.hosts = &e->opts.hosts,
 		.limits = server_default_limits,
 		.render = render,
@@ -141,8 +152,11 @@ static int make_out(void *ctx, struct tracer *t, const struct clock *clk, struct
 		return err;
 	*ret_out = e->collector;
 	e->tracer = t;
+	err = e->parent < 0 ? 0 : keeper__take_over(e->parent);
+	if (err)
+		return err;
 	atomic_store(&e->alive_ns, clock__mono_ns());
-	return e->listen_cnt ? serve(e) : 0;
+	return e->listeners.cnt ? serve(e) : 0;
 }
 
 static void tell_address(int fd)
@@ -159,13 +173,22 @@ static void tell_address(int fd)
 		log__info("serving http://%s/metrics", text);
 }
 
+/* Which listens to the main process alone. */
+static void tell_manager(const struct exporter *e, enum keeper_word word, const char *state)
+{
+	if (e->parent >= 0)
+		keeper__say(e->parent, word);
+	else
+		notify__send(state);
+}
+
 static void tell_ready(void *ctx)
 {
 	const struct exporter *e = ctx;
 
-	for (size_t i = 0; i < e->listen_cnt; i++)
-		tell_address(e->listen_fds[i]);
-	notify__send("READY=1");
+	for (size_t i = 0; i < e->listeners.cnt; i++)
+		tell_address(e->listeners.fds[i]);
+	tell_manager(e, KEEPER_READY, "READY=1");
 }
 
 static void stay_alive(void *ctx)
@@ -173,7 +196,7 @@ static void stay_alive(void *ctx)
 	struct exporter *e = ctx;
 
 	atomic_store(&e->alive_ns, clock__mono_ns());
-	notify__send("WATCHDOG=1");
+	tell_manager(e, KEEPER_ALIVE, "WATCHDOG=1");
 }
 
 static int replace_textfile(struct exporter *e)
@@ -254,9 +277,9 @@ static bool is_same_address(struct listen_addr a, struct listen_addr b)
 	return !strcmp(listen__format(&a, a_text), listen__format(&b, b_text));
 }
 
-static int keep_listener(struct exporter *e, const struct listen_addr *wanted)
+static int set_mode(struct listeners *l, const struct listen_addr *wanted)
 {
-	if (wanted->any.sa_family != AF_UNIX || wanted->mode == e->bound.mode)
+	if (wanted->any.sa_family != AF_UNIX || wanted->mode == l->bound.mode)
 		return 0;
 	if (chmod(wanted->un.sun_path, wanted->mode)) {
 		int err = -errno;
@@ -264,19 +287,25 @@ static int keep_listener(struct exporter *e, const struct listen_addr *wanted)
 		log__error("cannot change the mode of %s: %s", wanted->un.sun_path, strerror(-err));
 		return err;
 	}
-	e->bound.mode = wanted->mode;
+	l->bound.mode = wanted->mode;
 	return 0;
 }
 
-static void drop_listeners(struct exporter *e)
+static void close_listeners(struct listeners *l)
 {
-	if (e->listen_cnt && !e->is_handed_over && e->bound.any.sa_family == AF_UNIX)
-		unlink(e->bound.un.sun_path);
-	while (e->listen_cnt)
-		close(e->listen_fds[--e->listen_cnt]);
+	while (l->cnt)
+		close(l->fds[--l->cnt]);
 }
 
-/* Sockets that were handed over stay for all runs, so --listen would have no effect. */
+/* For good; a worker only closes its own copies. */
+static void drop_listeners(struct listeners *l)
+{
+	if (l->cnt && !l->is_handed_over && l->bound.any.sa_family == AF_UNIX)
+		unlink(l->bound.un.sun_path);
+	close_listeners(l);
+}
+
+/* Sockets that were handed over stay for all workers, so --listen would have no effect. */
 static int check_handed(const struct options *opts)
 {
 	if (!opts->has_listen)
@@ -285,88 +314,118 @@ static int check_handed(const struct options *opts)
 	return -EINVAL;
 }
 
-/*
- * Listens where these options want it, instead of where those before them did. A socket for the same address is
- * kept, so that nobody is refused while all begins anew; where it fails, too.
- */
-static int take_listener(struct exporter *e, const struct options *opts)
+static bool keeps_listeners(const struct exporter *e, const struct options *opts)
 {
-	struct listen_addr bound = opts->listen;
-	char addr[LISTEN_TEXT_SZ];
-	int fd = -1;
+	return e->listeners.is_handed_over ||
+	       (opts->serve && e->listeners.cnt && is_same_address(opts->listen, e->opts.listen));
+}
 
-	if (e->is_handed_over)
-		return check_handed(opts);
-	if (opts->serve && e->listen_cnt && is_same_address(opts->listen, e->opts.listen))
-		return keep_listener(e, &opts->listen);
-	if (opts->serve) {
-		fd = listen__open(&opts->listen, &bound);
+/*
+ * Listens where these options want it. What we have is kept where it is for the same address, so that nobody is
+ * refused while all begins anew.
+ */
+static int find_listeners(const struct exporter *e, const struct options *opts,
+			  struct listeners *ret_listeners)
+{
+	struct listeners found = {0};
+	char addr[LISTEN_TEXT_SZ];
+	int fd;
+
+	if (keeps_listeners(e, opts))
+		found = e->listeners;
+	if (found.is_handed_over && check_handed(opts))
+		return -EINVAL;
+	if (found.cnt && !found.is_handed_over && set_mode(&found, &opts->listen))
+		return -EINVAL;
+	if (opts->serve && !found.cnt) {
+		fd = listen__open(&opts->listen, &found.bound);
 		if (fd < 0) {
 			log__error("cannot listen on %s: %s: choose another address with --listen",
 				   listen__format(&opts->listen, addr), strerror(-fd));
 			return fd;
 		}
+		found.fds[found.cnt++] = fd;
 	}
-	drop_listeners(e);
-	if (fd >= 0) {
-		e->bound = bound;
-		e->listen_fds[e->listen_cnt++] = fd;
-	}
+	*ret_listeners = found;
 	return 0;
 }
 
 /* Before anything is loaded: an address in use is the commonest mistake. */
 static enum exit_status begin_listening(struct exporter *e)
 {
+	struct listeners *l = &e->listeners;
 	struct parse_error err;
-	int cnt = listen__inherit(e->listen_fds, SERVER_MAX_LISTENERS, &err);
+	int cnt = listen__inherit(l->fds, SERVER_MAX_LISTENERS, &err);
 
 	if (cnt < 0) {
 		log__error("%s", err.text);
 		return EXIT_USAGE;
 	}
-	e->listen_cnt = (size_t)cnt;
-	e->is_handed_over = cnt > 0;
-	if (!take_listener(e, &e->opts))
+	l->cnt = (size_t)cnt;
+	l->is_handed_over = cnt > 0;
+	if (!find_listeners(e, &e->opts, l))
 		return EXIT_DONE;
-	return e->is_handed_over ? EXIT_USAGE : EXIT_RUNTIME;
+	return l->is_handed_over ? EXIT_USAGE : EXIT_RUNTIME;
 }
 
 static int read_next(struct exporter *e)
 {
-	enum log_level level = log__level();
-	int err = parse(e, &e->next) ? -EINVAL : take_listener(e, &e->next);
+	int err = parse(e, &e->next) ? -EINVAL : find_listeners(e, &e->next, &e->next_listeners);
 
 	if (err) {
 		options__fini(&e->next);
-		log__set_level(level);
+		log__set_level(e->level);
 	}
 	return err;
 }
 
 /* Filters are part of what was loaded, so with other options all begins anew; with wrong ones nothing changes. */
-static bool reload(struct exporter *e)
+static bool prepare(void *ctx)
 {
-	if (!e->opts.config_path) {
-		log__warn("SIGHUP: there is no --config to read again");
-		return false;
-	}
-	if (read_next(e)) {
+	struct exporter *e = ctx;
+
+	e->level = log__level();
+	e->is_prepared = !read_next(e);
+	if (!e->is_prepared)
 		log__warn("%s is not used: all stays as it was", e->opts.config_path);
-		return false;
+	return e->is_prepared;
+}
+
+static void use_next(struct exporter *e)
+{
+	options__fini(&e->opts);
+	e->opts = e->next;
+	e->listeners = e->next_listeners;
+	e->is_prepared = false;
+}
+
+static void settle(void *ctx, bool is_taken)
+{
+	struct exporter *e = ctx;
+	struct listeners *unused = is_taken ? &e->listeners : &e->next_listeners;
+
+	if (!keeps_listeners(e, &e->next))
+		drop_listeners(unused);
+	else if (!is_taken && !e->listeners.is_handed_over)
+		(void)set_mode(&e->next_listeners, &e->opts.listen);
+	if (is_taken) {
+		use_next(e);
+		return;
 	}
-	notify__send("RELOADING=1");
-	e->is_reloading = true;
-	return true;
+	log__set_level(e->level);
+	log__warn("%s is not used: all stays as it was", e->opts.config_path);
+	options__fini(&e->next);
+	e->is_prepared = false;
 }
 
 static bool on_signal(void *ctx, int signo)
 {
 	struct exporter *e = ctx;
 
-	if (signo == SIGHUP)
-		return reload(e);
-	write_state(e);
+	if (signo == SIGUSR1)
+		write_state(e);
+	else if (e->parent < 0)
+		log__warn("SIGHUP: there is no --config to read again");
 	return false;
 }
 
@@ -374,7 +433,7 @@ static void stop(void *ctx)
 {
 	struct exporter *e = ctx;
 
-	if (!e->is_reloading)
+	if (e->parent < 0)
 		notify__send("STOPPING=1");
 	server__stop(e->server);
 	e->server = NULL;
@@ -390,33 +449,39 @@ static const struct session_hooks session_hooks = {
 	.stop = stop,
 };
 
-/* A last text that could not be written is a failure of the end, not of a new beginning. */
 static int run(struct exporter *e)
 {
-	int status;
+	int status = session__run(&e->opts, &session_hooks, e);
 
-	e->file_err = 0;
-	status = session__run(&e->opts, &session_hooks, e);
-	return !status && e->file_err && !e->is_reloading ? EXIT_RUNTIME : status;
+	return !status && e->file_err ? EXIT_RUNTIME : status;
 }
+
+static int work(void *ctx, int line)
+{
+	struct exporter *e = ctx;
+
+	e->parent = line;
+	if (e->is_prepared) {
+		if (!keeps_listeners(e, &e->next))
+			close_listeners(&e->listeners);
+		use_next(e);
+	}
+	return run(e);
+}
+
+static const struct keeper_ops keeper_ops = {.work = work, .prepare = prepare, .settle = settle};
 
 int cmd__export(int argc, char **argv)
 {
-	struct exporter e = {.argc = argc, .argv = argv};
+	struct exporter e = {.argc = argc, .argv = argv, .parent = -1};
 	int status = parse(&e, &e.opts);
 
 	if (status)
 		return status;
 	status = begin_listening(&e);
 	if (!status)
-		status = run(&e);
-	while (e.is_reloading && !status) {
-		options__fini(&e.opts);
-		e.opts = e.next;
-		e.is_reloading = false;
-		status = run(&e);
-	}
-	drop_listeners(&e);
+		status = e.opts.config_path ? keeper__run(&keeper_ops, &e) : run(&e);
+	drop_listeners(&e.listeners);
 	options__fini(&e.opts);
 	return status;
 }
