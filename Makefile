@@ -16,11 +16,11 @@ WARN	 := -Wall -Wextra -Werror
 CPPFLAGS += -D_GNU_SOURCE -DSYNFIN_VERSION='"$(VERSION)"' -Isrc -Ibpf -isystem $(O)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -Ibpf $(WARN) -Wno-unused-parameter
 
-LIBS	 := -lbpf -lelf -lz -lmicrohttpd -lprotobuf-c -ljson-c -lpthread -lm
+LIBS	 := -lbpf -lelf -lz -lmicrohttpd -lprotobuf-c -ljson-c -lseccomp -lcap-ng -lpthread -lm
 ifeq ($(STATIC),1)
 LDFLAGS	 += -static
 CPPFLAGS += -DSYNFIN_STATIC
-LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd -lmicrohttpd -lprotobuf-c -ljson-c -lpthread -lm
+LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llzma -lbz2 -lzstd -lmicrohttpd -lprotobuf-c -ljson-c -lseccomp -lcap-ng -lpthread -lm
 # Debian's libmicrohttpd.a names functions of GnuTLS, of which there is no complete static library: see no_tls.c.
 TLS	 := $(shell nm $$($(CC) -print-file-name=libmicrohttpd.a) 2>/dev/null | sed -n 's/^ *U \(gnutls_.*\)/\1/p' | sort -u)
 LIBS	 += $(TLS:%=-Wl,--defsym=%=no_tls)
@@ -33,7 +33,7 @@ ifneq ($(V),1)
 Q := @
 endif
 
-CORE_SRC := $(wildcard src/base/*.c src/model/*.c src/out/*.c src/in/*.c src/http/*.c)
+CORE_SRC := $(wildcard src/base/*.c src/model/*.c src/out/*.c src/in/*.c src/http/*.c src/sandbox/*.c)
 ifneq ($(STATIC),1)
 CORE_SRC := $(filter-out src/http/no_tls.c,$(CORE_SRC))
 endif
@@ -108,7 +108,7 @@ $(O)/libcore.a: $(CORE_OBJ)
 $(O)/tests/test_%: tests/unit/test_%.c $(O)/libcore.a $(O)/metrics.pb-c.h
 	@mkdir -p $(@D)
 	@echo '  TEST   $@'
-	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka -lmicrohttpd -lprotobuf-c -ljson-c -lz -lm
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP $< -o $@ $(LDFLAGS) $(O)/libcore.a -lcmocka -lmicrohttpd -lprotobuf-c -ljson-c -lseccomp -lcap-ng -lz -lm
 
 $(O)/tests/peer: tests/net/peer.c
 	@mkdir -p $(@D)
@@ -231,25 +231,28 @@ check-headers:
 	@for h in $(wildcard src/*/*.h) bpf/synfin.h bpf/hist.h bpf/service.h bpf/slots.h; do \
 		echo "#include \"$$h\"" | $(CC) -std=gnu11 $(CPPFLAGS) -I. $(WARN) -fsyntax-only -x c - || exit 1; done
 
-# base <- model <- {kernel, in, out} <- cmd <- main, base <- http <- cmd: no arrow the other way, libbpf in kernel/ alone.
+# base <- model <- {kernel, in, out} <- cmd <- main, base <- {http, sandbox} <- cmd: no arrow the other way; libbpf in
+# kernel/ alone, libseccomp and libcap-ng in sandbox/.
 check-layers:
-	@! grep -nE '#include "(model|kernel|in|out|http|cmd)/' src/base/*
-	@! grep -nE '#include "(kernel|out|http|cmd)/' src/in/*
-	@! grep -nE '#include "(model|kernel|in|out|cmd)/' src/http/*
-	@! grep -nE '#include "(kernel|in|out|http|cmd)/' src/model/*
-	@! grep -nE '#include "(kernel|in|http|cmd)/' src/out/*
-	@! grep -nE '#include "(in|out|http|cmd)/' src/kernel/*
-	@! grep -nE '#include (<bpf/|"synfin.skel)' src/base/* src/model/* src/in/* src/out/* src/http/* src/cmd/* src/main.c
+	@! grep -nE '#include "(model|kernel|in|out|http|sandbox|cmd)/' src/base/*
+	@! grep -nE '#include "(kernel|out|http|sandbox|cmd)/' src/in/*
+	@! grep -nE '#include "(model|kernel|in|out|sandbox|cmd)/' src/http/*
+	@! grep -nE '#include "(model|kernel|in|out|http|cmd)/' src/sandbox/*
+	@! grep -nE '#include "(kernel|in|out|http|sandbox|cmd)/' src/model/*
+	@! grep -nE '#include "(kernel|in|http|sandbox|cmd)/' src/out/*
+	@! grep -nE '#include "(in|out|http|sandbox|cmd)/' src/kernel/*
+	@! grep -nE '#include (<bpf/|"synfin.skel)' $(filter-out src/kernel/%,$(wildcard src/*/*.[ch])) src/main.c
+	@! grep -nE '#include <(seccomp|cap-ng)' $(filter-out src/sandbox/%,$(wildcard src/*/*.[ch])) src/main.c
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(O)/synfin $(DESTDIR)$(PREFIX)/sbin/synfin
 	install -D -m 644 docs/synfin.8 $(DESTDIR)$(PREFIX)/share/man/man8/synfin.8
 	install -D -m 644 contrib/completion/synfin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/synfin
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/synfin README.md NEWS LICENSE docs/RECORDS.md docs/METRICS.md docs/INTERNALS.md docs/COST.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/synfin README.md NEWS LICENSE docs/RECORDS.md docs/METRICS.md docs/INTERNALS.md docs/COST.md docs/SECURITY.md
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/synfin contrib/systemd/* contrib/prometheus/* contrib/grafana/*
 
 # --- what is needed, from the distribution ---
-BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev libzstd-dev liblzma-dev libbz2-dev iproute2
+BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev libseccomp-dev libcap-ng-dev libzstd-dev liblzma-dev libbz2-dev iproute2
 TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
 VM_PKGS	   := $(BUILD_PKGS) liblzma-dev libbz2-dev libzstd-dev $(shell cat tests/vm/packages.txt)
 BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux

@@ -8,4 +8,7 @@
  */
 void notify__send(const char *state);
 
+/* Makes the socket, for a process that soon can make none. */
+void notify__open(void);
+
 #endif

@@ -13,17 +13,31 @@
 
 #define NS_PER_SEC 1000000000ULL
 
-static int read_file(const char *path, char *buf, size_t sz)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sz - 1);
-	int err = n < 0 ? -errno : 0;
+static const char *const paths[] = {"/proc/self/stat", "/proc/self/statm"};
+static int fds[] = {-1, -1};
 
-	if (fd >= 0)
-		close(fd);
-	if (!err)
-		buf[n] = '\0';
-	return err;
+enum file { FILE_STAT, FILE_STATM };
+
+int usage__open(void)
+{
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] < 0)
+			fds[i] = open(paths[i], O_RDONLY | O_CLOEXEC);
+		if (fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The text is made anew for whoever reads from the beginning. */
+static int read_file(enum file file, char *buf, size_t sz)
+{
+	ssize_t n = pread(fds[file], buf, sz - 1, 0);
+
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return 0;
 }
 
 static uint64_t now_ns(clockid_t id)
@@ -38,7 +52,7 @@ static uint64_t now_ns(clockid_t id)
 static int read_start(uint64_t *ret_ns)
 {
 	char buf[1024], *at;
-	int err = read_file("/proc/self/stat", buf, sizeof(buf));
+	int err = read_file(FILE_STAT, buf, sizeof(buf));
 	unsigned long long ticks = 0;
 
 	if (err)
@@ -69,7 +83,7 @@ int usage__read(struct usage *ret_usage)
 	if (getrusage(RUSAGE_SELF, &ru))
 		return -errno;
 	u.cpu_ns = to_ns(&ru.ru_utime) + to_ns(&ru.ru_stime);
-	err = read_file("/proc/self/statm", buf, sizeof(buf));
+	err = read_file(FILE_STATM, buf, sizeof(buf));
 	if (err)
 		return err;
 	at = strchr(buf, ' ');

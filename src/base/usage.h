@@ -11,7 +11,9 @@ struct usage {
 	uint64_t start_ns; /* wall clock: when the process began */
 };
 
-/* 0 or -errno. */
+/* Opens what is read later, when no file can be opened any more: of the process that calls it. 0 or -errno. */
+int usage__open(void);
+/* After usage__open(). 0 or -errno. */
 int usage__read(struct usage *ret_usage);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cmd/rights.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
 #include "model/roster.h"
@@ -95,6 +96,8 @@ static int look(struct options *opts, struct tracer *tracer, const struct sessio
 
 	if (!err)
 		err = cgroups__new(&cgroups);
+	if (!err)
+		err = rights__drop(opts, rights__of_session(opts, false));
 	if (!err && opts->by.cnt)
 		err = write_groups(opts, tracer, &clk, cgroups);
 	else if (!err)

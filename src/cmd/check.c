@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/term.h"
+#include "cmd/rights.h"
+#include "cmd/session.h"
 
 #define MEASURES_COLUMN 42
 
@@ -64,7 +66,8 @@ static void put_lost(struct str *s, bool is_missing, const char *lost, const str
 	str__fini(&text);
 }
 
-static void write_table(struct str *s, const struct tracer *t, const char *release, const struct term *term)
+static void write_table(struct str *s, const struct tracer *t, const char *release,
+			const struct rights *rights, const struct term *term)
 {
 	str__appendf(s, "kernel %s, tier %s\n\n%-18s %-22s %s\n", release, tier__name(tracer__tier(t)),
 		     "HOOK", "BY", "MEASURES");
@@ -76,9 +79,11 @@ static void write_table(struct str *s, const struct tracer *t, const char *relea
 		if (lost)
 			put_lost(s, !by, lost, term);
 	}
+	rights__write_text(rights, s);
 }
 
-static void write_json(struct str *s, const struct tracer *t, const char *release)
+static void write_json(struct str *s, const struct tracer *t, const char *release,
+		       const struct rights *rights)
 {
 	struct json j;
 
@@ -101,6 +106,8 @@ static void write_json(struct str *s, const struct tracer *t, const char *releas
 		json__end_object(&j);
 	}
 	json__end_array(&j);
+	json__key(&j, "rights");
+	rights__write_json(rights, &j);
 	json__end_object(&j);
 	str__append(s, "\n");
 }
@@ -110,6 +117,7 @@ int cmd__check(int argc, char **argv)
 	struct options opts;
 	struct tracer_opts topts = {.filter = &opts.filter};
 	struct tracer *t = NULL;
+	struct rights rights;
 	struct str s = {};
 	struct utsname uts;
 	struct term term;
@@ -124,12 +132,18 @@ int cmd__check(int argc, char **argv)
 	err = tracer__new(&topts, &t);
 	if (err)
 		return EXIT_UNABLE;
+	rights = rights__probe();
+	err = rights__drop(&opts, 0);
+	if (err) {
+		tracer__free(t);
+		return session__exit_status(err);
+	}
 	uname(&uts);
 	term__probe(STDOUT_FILENO, TERM_COLOR_NEVER, &term);
 	if (opts.json)
-		write_json(&s, t, uts.release);
+		write_json(&s, t, uts.release, &rights);
 	else
-		write_table(&s, t, uts.release, &term);
+		write_table(&s, t, uts.release, &rights, &term);
 	tracer__free(t);
 	err = str__write(&s, STDOUT_FILENO);
 	str__fini(&s);

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/lines.h"
 #include "base/log.h"
 #include "cmd/options.h"
+#include "cmd/rights.h"
 #include "in/histfile.h"
 #include "out/report.h"
 
@@ -60,24 +63,56 @@ static int add_lines(struct histsum *sum, const char *name, struct lines *lines)
 	return err;
 }
 
-/* "-" is standard input. */
-static enum exit_status add_file(struct histsum *sum, const char *path, size_t max_input)
+static bool is_stdin(const char *path)
 {
-	bool is_stdin = !strcmp(path, "-");
-	struct lines lines = {.fd = STDIN_FILENO, .max = max_input};
-	int err;
+	return !strcmp(path, "-");
+}
 
-	if (!is_stdin)
-		lines.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (lines.fd < 0) {
-		log__error("cannot read %s: %s", path, strerror(errno));
-		return EXIT_USAGE;
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	err = add_lines(sum, is_stdin ? "standard input" : path, &lines);
+}
+
+/* All, since none can be opened later. */
+static enum exit_status open_files(const struct options *opts, int *ret_fds)
+{
+	raise_limit();
+	for (int i = 0; i < opts->file_cnt; i++) {
+		ret_fds[i] =
+			is_stdin(opts->files[i]) ? STDIN_FILENO : open(opts->files[i], O_RDONLY | O_CLOEXEC);
+		if (ret_fds[i] < 0) {
+			log__error("cannot read %s: %s", opts->files[i], strerror(errno));
+			return EXIT_USAGE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+static enum exit_status add_file(struct histsum *sum, const char *path, int fd, size_t max_input)
+{
+	struct lines lines = {.fd = fd, .max = max_input};
+	int err = add_lines(sum, is_stdin(path) ? "standard input" : path, &lines);
+
 	lines__fini(&lines);
-	if (!is_stdin)
-		close(lines.fd);
+	if (!is_stdin(path))
+		close(fd);
 	return err ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+static enum exit_status add_files(struct histsum *sum, const struct options *opts, int *fds)
+{
+	enum exit_status status = open_files(opts, fds);
+
+	if (!status && rights__drop(opts, 0))
+		status = EXIT_RUNTIME;
+	for (int i = 0; !status && i < opts->file_cnt; i++)
+		status = add_file(sum, opts->files[i], fds[i], opts->max_input);
+	return status;
 }
 
 static int write_sum(const struct histsum *sum, const struct options *opts)
@@ -108,6 +143,7 @@ int cmd__merge(int argc, char **argv)
 {
 	struct histsum sum = {0};
 	struct options opts;
+	int *fds;
 	enum exit_status status =
 		options__parse(OPTIONS_MERGE, "FILE...",
 			       "Add up what hist --json and export --state wrote, of many hosts or runs. The "
@@ -116,10 +152,14 @@ int cmd__merge(int argc, char **argv)
 
 	if (status)
 		return status;
-	for (int i = 0; !status && i < opts.file_cnt; i++)
-		status = add_file(&sum, opts.files[i], opts.max_input);
-	if (!status && write_sum(&sum, &opts))
+	fds = calloc((size_t)opts.file_cnt, sizeof(*fds));
+	if (fds)
+		status = add_files(&sum, &opts, fds);
+	else
+		log__error("out of memory");
+	if (!fds || (!status && write_sum(&sum, &opts)))
 		status = EXIT_RUNTIME;
+	free(fds);
 	histsum__fini(&sum);
 	return status;
 }

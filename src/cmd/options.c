@@ -37,6 +37,7 @@ enum key {
 	KEY_SEMCONV,
 	KEY_STATE,
 	KEY_CONFIG,
+	KEY_NO_SANDBOX,
 	KEY_VERBOSE,
 	KEY_DURATION,
 	KEY_COUNT,
@@ -127,6 +128,7 @@ static const struct argp_option tier_options[] = {
 
 static const struct argp_option common_options[] = {
 	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
+	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0, "keep all rights after the start, for debugging", 3},
 	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
 	{"help", 'h', NULL, 0, "this list", 3},
 	{"version", 'V', NULL, 0, "the version of synfin", 3},
@@ -463,6 +465,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'q':
 		o->quiet = true;
+		return 0;
+	case KEY_NO_SANDBOX:
+		o->keep_rights = true;
 		return 0;
 	case KEY_VERBOSE:
 		o->verbose = true;

@@ -51,6 +51,7 @@ struct options {
 	bool stats;
 	bool quiet;
 	bool verbose;
+	bool keep_rights; /* --no-sandbox */
 	bool force_tier;
 	enum tier tier;
 	enum term_color color; /* trace */

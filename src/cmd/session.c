@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/usage.h"
 #include "cmd/child.h"
+#include "cmd/rights.h"
 #include "cmd/signals.h"
 #include "kernel/cgroup.h"
 #include "kernel/tracer.h"
@@ -315,12 +316,13 @@ static void tell_ready(const struct session *s)
 				 hooks[id].name);
 		}
 	}
-	log__info("ready: %s%s%s, tier %s, missing: %s",
+	log__info("ready: %s%s%s, tier %s, missing: %s%s",
 		  s->opts->cmd	? "connections of the command"
 		  : is_filtered ? "connections"
 				: "every TCP connection of this host",
 		  is_filtered ? " with " : "", f->text, tier__name(tracer__tier(s->tracer)),
-		  missing[0] ? missing : "nothing");
+		  missing[0] ? missing : "nothing",
+		  s->opts->keep_rights ? "; all rights are kept (--no-sandbox)" : "");
 }
 
 static void tell_missed(const struct losses *losses)
@@ -373,7 +375,8 @@ static void tell_summary(const struct session *s)
 			  s->backwards + c[SF_CNT_BACKWARDS]);
 }
 
-static int start(struct session *s)
+/* All that needs rights. */
+static int attach(struct session *s)
 {
 	struct filter filter = s->opts->filter;
 	struct tracer_opts topts = {
@@ -405,8 +408,20 @@ static int start(struct session *s)
 	err = clock__sync(&s->clk);
 	if (!err)
 		err = cgroups__new(&s->cgroups);
+	if (err)
+		log__error("cannot start: %s", strerror(-err));
+	return err;
+}
+
+static int start(struct session *s)
+{
+	int err = attach(s);
+
 	if (!err)
-		err = s->hooks->make_out(s->ctx, s->tracer, &s->clk, &s->out);
+		err = rights__drop(s->opts, rights__of_session(s->opts, s->hooks->wants_sums));
+	if (err)
+		return err;
+	err = s->hooks->make_out(s->ctx, s->tracer, &s->clk, &s->out);
 	if (err)
 		log__error("cannot start: %s", strerror(-err));
 	else

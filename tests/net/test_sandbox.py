@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rights that are left after `ready`, as the kernel tells them, and what still works with these."""
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import threading
+
+import pytest
+
+import settings
+from exporter import Exporter
+from netns import dial
+from process import Process, wait_until
+from tracer import tier_args
+
+DAC_OVERRIDE, DAC_READ_SEARCH, KILL, BPF = (1 << bit for bit in (1, 2, 5, 39))
+# kernel.unprivileged_bpf_disabled is for all of bpf(2) before 5.19 (c8644cd0efe7).
+MAPS = BPF if tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (5, 19) and \
+    open("/proc/sys/kernel/unprivileged_bpf_disabled", encoding="ascii").read().strip() != "0" else 0
+
+
+def status_of(path):
+    with open(f"{path}/status", encoding="utf-8", errors="replace") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+def caps(status, name="CapEff"):
+    return int(status[name], 16)
+
+
+OWN = status_of("/proc/self")
+
+
+def check_dropped(pid, expected):
+    """Of every thread."""
+    tasks = os.listdir(f"/proc/{pid}/task")
+    for task in tasks:
+        status = status_of(f"/proc/{pid}/task/{task}")
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), status
+        assert caps(status) == caps(status, "CapPrm") == expected, (hex(expected), status)
+        assert caps(status, "CapInh") == caps(status, "CapAmb") == caps(status, "CapBnd") == 0, status
+    return len(tasks)
+
+
+@pytest.mark.parametrize("command, args, expected", [
+    ("trace", [], MAPS | DAC_READ_SEARCH),
+    ("trace", ["--stats"], MAPS | DAC_READ_SEARCH),
+    ("hist", [], MAPS),
+    ("hist", ["--by", "comm,cgroup", "-i", "100ms"], MAPS | DAC_READ_SEARCH),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else None)
+def test_dropped(netns, trace, command, args, expected):
+    tracer = trace(netns, command=command, args=args)
+    assert check_dropped(tracer.process.pid, expected) == 1
+    for sock in dial(netns, netns):
+        sock.close()
+    assert tracer.process.stop() == 0
+    assert "Operation not permitted" not in tracer.process.stderr
+
+
+@pytest.fixture
+def export(stack):
+    def start(*args, **kwargs):
+        one = Exporter(*args, **kwargs)
+        stack.callback(one.process.kill)
+        return one
+
+    return start
+
+
+def test_dropped_export(netns, export, tmp_path):
+    exporter = export("--state", tmp_path / "state", netns=[netns])
+    assert exporter.request().status == 200
+    assert check_dropped(exporter.process.pid, MAPS) == 2
+    exporter.process.child.send_signal(signal.SIGUSR1)
+    assert wait_until((tmp_path / "state").exists)
+    assert exporter.process.stop() == 0
+
+
+def test_directory_of_another(netns, export, tmp_path):
+    """Root without CAP_DAC_OVERRIDE could not write there."""
+    directory = tmp_path / "theirs"
+    directory.mkdir(mode=0o755)
+    os.chown(directory, 65534, 65534)
+    exporter = export("--textfile", directory / "prom", "-i", "20ms", netns=[netns])
+    assert wait_until((directory / "prom").exists)
+    check_dropped(exporter.process.pid, MAPS | DAC_OVERRIDE)
+    assert exporter.process.stop() == 0
+
+
+def test_dropped_merge(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    merge = Process([settings.SYNFIN, "merge", fifo])
+    with open(fifo, "w", encoding="ascii") as file:
+        assert wait_until(lambda: status_of(f"/proc/{merge.pid}")["Seccomp"] == "2")
+        check_dropped(merge.pid, 0)
+        file.write("{}\n")
+    assert merge.wait() == 1 and f"{fifo}:1: " in merge.stderr
+
+
+def check(*args):
+    return subprocess.run([settings.SYNFIN, "check", *tier_args(), *args], capture_output=True, text=True, check=True).stdout
+
+
+def test_check():
+    names = {"trace": DAC_READ_SEARCH | MAPS, "trace -- CMD": DAC_READ_SEARCH | MAPS | KILL, "hist, export": MAPS,
+             "... --by cgroup": DAC_READ_SEARCH | MAPS, "merge, check": 0}
+    bits = {"CAP_DAC_READ_SEARCH": DAC_READ_SEARCH, "CAP_KILL": KILL, "CAP_BPF": BPF}
+    rights = json.loads(check("--json"))["rights"]
+    assert {name: sum(bits[cap] for cap in caps) for name, caps in rights["capabilities"].items()} == names
+    assert rights["no_new_privs"] and rights["seccomp"]
+    if settings.VM:
+        assert (rights["landlock"] is None) == os.uname().release.startswith("5.10.")
+    text = check()
+    assert "no_new_privs: yes, seccomp: yes" in text and re.search(r"^merge, check +none$", text, re.M)
+    assert "no_new_privs: no, seccomp: no, Landlock: no" in check("--no-sandbox")
+
+
+def test_no_sandbox(netns, trace):
+    tracer = trace(netns, args=["--no-sandbox"])
+    assert re.search(r"ready: .*; all rights are kept \(--no-sandbox\)$", tracer.process.stderr, re.M)
+    status = status_of(f"/proc/{tracer.process.pid}")
+    assert (status["NoNewPrivs"], status["Seccomp"]) == (OWN["NoNewPrivs"], OWN["Seccomp"])
+    assert caps(status) == caps(OWN)
+
+
+def test_command(netns):
+    """It runs as we were called: the rights of the caller, none of our descriptors, no signal blocked."""
+    process = Process([settings.SYNFIN, "trace", *tier_args(), "--json", "--", "sh", "-c",
+                       "cat /proc/self/status; ls /proc/$$/fd; echo; exec sleep 60"], netns=netns)
+    assert wait_until(lambda: process.stdout.endswith("\n\n"))
+    text = process.stdout
+    told = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "NoNewPrivs", "Seccomp", "Uid"):
+        assert told[name] == OWN[name], name
+    assert int(told["SigBlk"], 16) == 0 and int(told["SigIgn"], 16) & ~int(OWN["SigIgn"], 16) == 0
+    assert [line for line in text.splitlines() if re.fullmatch(r"\d+", line)] == ["0", "1", "2"]
+    check_dropped(process.pid, MAPS | DAC_READ_SEARCH | KILL)
+    assert process.stop() == 128 + signal.SIGINT
+
+
+def test_command_of_another_user(netns):
+    """A command that has changed its user is ended all the same."""
+    process = Process([settings.SYNFIN, "trace", *tier_args(), "--", "setpriv", "--reuid", "65534", "--clear-groups", "--regid",
+                       "65534", "sh", "-c", "trap '' TERM INT; echo there; while :; do sleep 0.1; done"], netns=netns)
+    process.wait_for("there", "stdout")
+    process.child.send_signal(signal.SIGINT)
+    process.child.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGKILL
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def is_there(pid):
+    return os.path.exists(f"/proc/{pid}") and status_of(f"/proc/{pid}")["State"][0] != "Z"
+
+
+def bpf_programs(pid):
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as file:
+            found.update(re.findall(r"^prog_id:\s+(\d+)$", file.read(), re.M))
+    return found
+
+
+@pytest.fixture
+def kept(netns, export, tmp_path):
+    path = tmp_path / "synfin.conf"
+    path.write_text(f"netns = {netns.path}\nlisten = 127.0.0.1:0\n", encoding="ascii")
+    return export("--config", path), path
+
+
+def test_kept(kept):
+    """The parent alone can begin anew, and has nothing to do with the network or BPF."""
+    exporter, _ = kept
+    (worker,) = children(exporter.process.pid)
+    assert check_dropped(worker, MAPS) == 2
+    status = status_of(f"/proc/{exporter.process.pid}")
+    assert status["NoNewPrivs"] == "1" and status["Threads"] == "1" and caps(status) == caps(OWN)
+    assert not bpf_programs(exporter.process.pid) and bpf_programs(worker)
+    assert exporter.process.stop(signal.SIGTERM) == 0
+    assert not is_there(worker)
+
+
+@pytest.mark.parametrize("who", ["parent", "worker"])
+def test_kept_killed(kept, who):
+    """Neither is left without the other."""
+    exporter, _ = kept
+    (worker,) = children(exporter.process.pid)
+    if who == "parent":
+        exporter.process.kill()
+        assert wait_until(lambda: not is_there(worker))
+    else:
+        os.kill(worker, signal.SIGKILL)
+        assert exporter.process.wait() == 1
+        assert "ended by signal 9" in exporter.process.stderr
+
+
+def test_kept_fails(kept):
+    """A reload that cannot load changes nothing; one that can replaces the worker, and nobody is refused meanwhile."""
+    exporter, path = kept
+    pid = exporter.process.pid
+    (worker,) = children(pid)
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (12, limit[1]))
+    exporter.process.child.send_signal(signal.SIGHUP)
+    exporter.process.wait_for(f"{path} is not used: all stays as it was")
+    assert wait_until(lambda: children(pid) == [worker])
+    assert exporter.request("/healthz").status == 200
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    answers, stop = [], threading.Event()
+
+    def scrape():
+        while not stop.is_set():
+            answers.append(exporter.request("/healthz").status)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    exporter.process.child.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: exporter.process.stderr.count("/metrics\n") == 2)
+    stop.set()
+    thread.join()
+    assert answers and set(answers) == {200}
+    assert wait_until(lambda: len(children(pid)) == 1) and children(pid) != [worker] and not is_there(worker)
+    check_dropped(children(pid)[0], MAPS)
+    assert exporter.process.stop(signal.SIGTERM) == 0
+
+
+def test_kept_hurried(kept):
+    """SIGHUP again and again, and SIGTERM in the midst of it: one worker is left, and then none."""
+    exporter, _ = kept
+    pid = exporter.process.pid
+    for _ in range(5):
+        exporter.process.child.send_signal(signal.SIGHUP)
+        wait_until(lambda: False, 0.05)
+    assert wait_until(lambda: exporter.process.stderr.count("/metrics\n") == 2 and len(children(pid)) == 1)
+    assert exporter.request().status == 200
+    exporter.process.child.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: len(children(pid)) == 2)
+    workers = children(pid)
+    assert exporter.process.stop(signal.SIGTERM) == 0
+    assert not any(is_there(worker) for worker in workers)
