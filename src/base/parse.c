@@ -293,7 +293,7 @@ static struct passwd *find_user(const char *name, struct passwd *entry, char *bu
 }
 #endif
 
-static int look_up_user(const char *name, uint32_t *ret_uid)
+static int look_up_user(const char *name, uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	struct passwd entry, *found = NULL;
 	size_t sz = 1 << 16;
@@ -301,8 +301,10 @@ static int look_up_user(const char *name, uint32_t *ret_uid)
 
 	if (buf)
 		found = find_user(name, &entry, buf, sz);
-	if (found)
+	if (found) {
 		*ret_uid = found->pw_uid;
+		*ret_gid = found->pw_gid;
+	}
 	free(buf);
 	return found ? 0 : -ENOENT;
 }
@@ -311,6 +313,7 @@ int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct par
 {
 	struct slice all = whole(text);
 	uint64_t uid = 0;
+	uint32_t gid;
 
 	if (all.len && strspn(text, "0123456789") == all.len) {
 		int code = parse_bounded(what, all, 0, UINT32_MAX - 1, &uid, err);
@@ -319,9 +322,19 @@ int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct par
 			*ret_uid = (uint32_t)uid;
 		return code;
 	}
-	if (!all.len || look_up_user(text, ret_uid))
+	if (!all.len || look_up_user(text, ret_uid, &gid))
 		return fail(err, -EINVAL, what, all,
 			    "is no user that can be looked up here: give the user ID, a number");
+	return 0;
+}
+
+int parse__user(const char *what, const char *text, uint32_t *ret_uid, uint32_t *ret_gid,
+		struct parse_error *err)
+{
+	struct slice all = whole(text);
+
+	if (!all.len || look_up_user(text, ret_uid, ret_gid))
+		return fail(err, -EINVAL, what, all, "is no user that can be looked up here: give its name");
 	return 0;
 }
 

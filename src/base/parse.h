@@ -62,6 +62,10 @@ int parse__word(const char *what, const char **rest, char *word, size_t sz, stru
 /* A user ID, or the name of a user that this host can look up. */
 int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct parse_error *err);
 
+/* The name of a user that this host can look up, with the group that is its own. */
+int parse__user(const char *what, const char *text, uint32_t *ret_uid, uint32_t *ret_gid,
+		struct parse_error *err);
+
 /* A pattern of * and ? for task names: not empty, not longer than PARSE_GLOB_MAX, able to match one. */
 int parse__comm_glob(const char *what, const char *text, struct parse_error *err);
 

@@ -37,6 +37,7 @@ enum key {
 	KEY_SEMCONV,
 	KEY_STATE,
 	KEY_CONFIG,
+	KEY_USER,
 	KEY_NO_SANDBOX,
 	KEY_VERBOSE,
 	KEY_DURATION,
@@ -128,6 +129,7 @@ static const struct argp_option tier_options[] = {
 
 static const struct argp_option common_options[] = {
 	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
+	{"user", KEY_USER, "NAME", 0, "go on as this user after the start", 3},
 	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0, "keep all rights after the start, for debugging", 3},
 	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
 	{"help", 'h', NULL, 0, "this list", 3},
@@ -458,6 +460,25 @@ enum exit_status options__show_version(void)
 	return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
 }
 
+static error_t set_user(struct options *o, const char *arg)
+{
+	struct parse_error err;
+
+	if (parse__user("--user", arg, &o->user_uid, &o->user_gid, &err))
+		return options__refuse(&err);
+	o->changes_user = true;
+	return 0;
+}
+
+/* Where no rights are given up the user stays, too. */
+static error_t check_user(const struct options *o)
+{
+	if (!o->changes_user || !o->keep_rights)
+		return 0;
+	log__error("--user and --no-sandbox exclude each other: leave one out");
+	return OPTIONS_TOLD;
+}
+
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -466,6 +487,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'q':
 		o->quiet = true;
 		return 0;
+	case KEY_USER:
+		return set_user(o, arg);
 	case KEY_NO_SANDBOX:
 		o->keep_rights = true;
 		return 0;
@@ -477,6 +500,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		exit(fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE);
 	case 'V':
 		exit(options__show_version());
+	case ARGP_KEY_END:
+		return check_user(o);
 	case ARGP_KEY_ARG:
 		log__error("'%s' is one word too many: see synfin --help", arg);
 		return OPTIONS_TOLD;

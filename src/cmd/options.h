@@ -51,7 +51,10 @@ struct options {
 	bool stats;
 	bool quiet;
 	bool verbose;
-	bool keep_rights; /* --no-sandbox */
+	bool keep_rights;  /* --no-sandbox */
+	bool changes_user; /* --user, to these */
+	uint32_t user_uid;
+	uint32_t user_gid;
 	bool force_tier;
 	enum tier tier;
 	enum term_color color; /* trace */

@@ -38,7 +38,13 @@ static void open_early(void)
 
 int rights__drop(const struct options *opts, unsigned int needs)
 {
-	struct sandbox box = {.needs = needs, .files = {opts->textfile, opts->state}};
+	struct sandbox box = {
+		.needs = needs,
+		.files = {opts->textfile, opts->state},
+		.changes_user = opts->changes_user,
+		.uid = opts->user_uid,
+		.gid = opts->user_gid,
+	};
 
 	open_early();
 	return opts->keep_rights ? 0 : sandbox__enter(&box);

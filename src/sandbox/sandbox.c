@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The order: capabilities are tried and cut while that is allowed, then no_new_privs, without which neither Landlock nor
+ * The order: the user, then capabilities, which are tried as the new one and cut while that is allowed, then no_new_privs, without which neither Landlock nor
  * seccomp is to be had by everybody; seccomp comes last, since it forbids all of this.
  */
 #include "sandbox/sandbox.h"
@@ -114,8 +114,31 @@ static int drop_caps(const struct sandbox *box)
 
 	capng_clear(CAPNG_SELECT_ALL);
 	set_caps(needed, needed);
-	/* The bounding set only where that is allowed: nothing is executed any more. */
-	return capng_apply(CAPNG_SELECT_ALL) ? -EPERM : 0;
+	return capng_apply(CAPNG_SELECT_CAPS) || capng_apply(CAPNG_SELECT_AMBIENT) ? -EPERM : 0;
+}
+
+/* Only where that is allowed (CAP_SETPCAP): nothing is executed any more, anyway. */
+static int drop_bounds(const struct sandbox *box)
+{
+	(void)box;
+	capng_get_caps_process();
+	capng_clear(CAPNG_SELECT_BOUNDS);
+	(void)capng_apply(CAPNG_SELECT_BOUNDS);
+	return 0;
+}
+
+/* Capabilities stay for the next step; what a parent has asked for is lost with the change (commit_creds()). */
+static int change_user(const struct sandbox *box)
+{
+	int death_signal = 0;
+
+	if (!box->changes_user)
+		return 0;
+	prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
+	capng_get_caps_process();
+	if (capng_change_id((int)box->uid, (int)box->gid, CAPNG_DROP_SUPP_GRP))
+		return -EPERM;
+	return prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0) ? -errno : 0;
 }
 
 /* --- all of it ------------------------------------------------------------------------------------------ */
@@ -137,10 +160,8 @@ int sandbox__enter(const struct sandbox *box)
 		int (*take)(const struct sandbox *box);
 		const char *what;
 	} steps[] = {
-		{drop_caps, "capabilities"},
-		{forbid_gains, "no_new_privs"},
-		{restrict_files, "Landlock"},
-		{seccomp__restrict, "seccomp"},
+		{drop_bounds, "bounding set"},	{change_user, "user"},	      {drop_caps, "capabilities"},
+		{forbid_gains, "no_new_privs"}, {restrict_files, "Landlock"}, {seccomp__restrict, "seccomp"},
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

@@ -22,6 +22,9 @@ enum sandbox_need {
 struct sandbox {
 	unsigned int needs;
 	const char *files[SANDBOX_MAX_FILES]; /* replaced again and again; NULL: none */
+	bool changes_user;		      /* to these, and no other group */
+	uint32_t uid;
+	uint32_t gid;
 };
 
 /* The capabilities (1 << CAP_...) of ours that this kernel asks for; found by trying, without the others. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The rights that are left after `ready`, as the kernel tells them, and what still works with these."""
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -169,6 +171,54 @@ def bpf_programs(pid):
     return found
 
 
+def check_nobody(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        status = status_of(f"/proc/{pid}/task/{task}")
+        assert status["Uid"].split() == status["Gid"].split() == ["65534"] * 4 and not status["Groups"].split(), status
+
+
+def test_user(netns, trace, export):
+    """Nothing that is shown is missing: a cgroup's path among it."""
+    tracer = trace(netns, args=["--user", "nobody"])
+    check_nobody(tracer.process.pid)
+    check_dropped(tracer.process.pid, MAPS | DAC_READ_SEARCH)
+    exporter = export("--user", "nobody", "--by", "cgroup", netns=[netns])
+    check_nobody(exporter.process.pid)
+    for sock in dial(netns, netns):
+        sock.close()
+    tracer.wait_for("close", 2)
+    owner = tracer.stop().of("open", role="client")[0]["owner"]
+    with open("/proc/self/cgroup", encoding="ascii") as file:
+        own = [line.rstrip("\n").split("::", 1)[1] for line in file if line.startswith("0::")]
+    assert [owner["cgroup"]] == own or not own, owner
+    samples = exporter.wait_for("synfin_opens_total", 2)
+    assert samples.sum("synfin_opens_total", **({"cgroup": own[0]} if own else {})) == 2
+    assert exporter.process.stop() == 0
+
+
+def test_user_of_command(netns):
+    """The command is the caller's all the same, and is ended."""
+    process = Process([settings.SYNFIN, "trace", *tier_args(), "--user", "nobody", "--", "sh", "-c",
+                       "trap '' TERM INT; id -u; while :; do sleep 0.1; done"], netns=netns)
+    process.wait_for("0\n", "stdout")
+    check_nobody(process.pid)
+    process.child.send_signal(signal.SIGINT)
+    process.child.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("args, words", [
+    (["--user", "no-such-user"], ["--user", "no-such-user"]),
+    (["--user", "0"], ["--user"]),
+    (["--user", ""], ["--user"]),
+    (["--user", "nobody", "--no-sandbox"], ["--user", "--no-sandbox"]),
+], ids=lambda value: " ".join(value))
+def test_user_refused(args, words):
+    result = subprocess.run([settings.SYNFIN, "check", *args], capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1, result
+    assert all(word in result.stderr for word in words), result
+
+
 @pytest.fixture
 def kept(netns, export, tmp_path):
     path = tmp_path / "synfin.conf"
@@ -189,10 +239,15 @@ def test_kept(kept):
 
 
 @pytest.mark.parametrize("who", ["parent", "worker"])
-def test_kept_killed(kept, who):
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_kept_killed(netns, export, tmp_path, who, user):
     """Neither is left without the other."""
-    exporter, _ = kept
+    path = tmp_path / "synfin.conf"
+    path.write_text(f"netns = {netns.path}\nlisten = 127.0.0.1:0\nuser = {user}\n", encoding="ascii")
+    exporter = export("--config", path)
     (worker,) = children(exporter.process.pid)
+    if user != "root":
+        check_nobody(worker)
     if who == "parent":
         exporter.process.kill()
         assert wait_until(lambda: not is_there(worker))
@@ -218,7 +273,8 @@ def test_kept_fails(kept):
 
     def scrape():
         while not stop.is_set():
-            answers.append(exporter.request("/healthz").status)
+            with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError):  # cut off, but not refused
+                answers.append(exporter.request("/healthz").status)
 
     thread = threading.Thread(target=scrape)
     thread.start()

@@ -242,7 +242,7 @@ static void test_uids(void **state)
 	static const char *const bad[] = {"",	 "-1", "4294967295", "99999999999999999999", "no such user",
 					  "0x0", "1 "};
 	struct parse_error err = {0};
-	uint32_t uid = 7;
+	uint32_t uid = 7, gid = 7;
 	size_t i;
 
 	(void)state;
@@ -256,6 +256,10 @@ static void test_uids(void **state)
 	assert_true(uid == 4294967294U);
 	assert_int_equal(parse__uid("--uid", "root", &uid, &err), 0);
 	assert_int_equal(uid, 0);
+	assert_int_equal(parse__user("--user", "nobody", &uid, &gid, &err), 0);
+	assert_true(uid == 65534 && gid == 65534);
+	assert_true(parse__user("--user", "65534", &uid, &gid, &err) < 0);
+	assert_message(&err, "--user: '");
 }
 
 /* Whatever was typed, the message is one short printable line. */
