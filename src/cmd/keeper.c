@@ -19,15 +19,16 @@
 struct worker {
 	pid_t pid; /* 0: none */
 	int line;  /* -1: none */
-	bool is_attached;
 };
 
 struct keeper {
 	const struct keeper_ops *ops;
 	void *ctx;
-	int signals;	    /* signalfd */
-	struct worker now;  /* does the work */
-	struct worker next; /* will, when it is attached and the other is gone */
+	int signals;	      /* signalfd */
+	struct worker now;    /* does the work */
+	struct worker next;   /* will, when it is attached and the other is gone */
+	bool is_handing_over; /* the next one is attached, and the other told to end */
+	bool is_asked_again;  /* meanwhile */
 	bool is_done;
 	int status;
 };
@@ -112,6 +113,10 @@ static void reload(struct keeper *k)
 {
 	int err;
 
+	if (k->is_handing_over) {
+		k->is_asked_again = true;
+		return;
+	}
 	end_next(k);
 	if (!k->ops->prepare(k->ctx))
 		return;
@@ -133,22 +138,34 @@ static void take_turns(struct keeper *k)
 	hang_up(&k->now);
 	k->now = k->next;
 	k->next = no_worker;
+	k->is_handing_over = false;
 	k->ops->settle(k->ctx, true);
 	let_go(&k->now);
+	if (k->is_asked_again) {
+		k->is_asked_again = false;
+		reload(k);
+	}
+}
+
+/* A new worker that died when this one was told to end leaves nobody, which is a failure. */
+static void finish(struct keeper *k, int status)
+{
+	if (WIFSIGNALED(status))
+		log__error("the worker was ended by signal %d", WTERMSIG(status));
+	if (k->is_handing_over)
+		log__error("the new worker was ended when it was to take over: nobody is left");
+	k->status = WIFEXITED(status) && !k->is_handing_over ? WEXITSTATUS(status) : EXIT_RUNTIME;
+	k->is_done = true;
 }
 
 static void on_end(struct keeper *k, pid_t pid, int status)
 {
-	if (pid == k->next.pid) {
+	if (pid == k->next.pid)
 		give_up_next(k);
-	} else if (pid == k->now.pid && k->next.is_attached) {
+	else if (pid == k->now.pid && k->is_handing_over && k->next.pid)
 		take_turns(k);
-	} else if (pid == k->now.pid) {
-		if (WIFSIGNALED(status))
-			log__error("the worker was ended by signal %d", WTERMSIG(status));
-		k->status = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_RUNTIME;
-		k->is_done = true;
-	}
+	else if (pid == k->now.pid)
+		finish(k, status);
 }
 
 static void on_signal(struct keeper *k)
@@ -172,6 +189,7 @@ static void on_signal(struct keeper *k)
 		break;
 	default:
 		end_next(k);
+		k->is_handing_over = false;
 		notify__send("STOPPING=1");
 		kill(k->now.pid, SIGTERM);
 	}
@@ -186,7 +204,7 @@ static void on_word(struct keeper *k, struct worker *w)
 		close(w->line);
 		w->line = -1;
 	} else if (word == KEEPER_ATTACHED && w == &k->next) {
-		w->is_attached = true;
+		k->is_handing_over = true;
 		kill(k->now.pid, SIGTERM);
 	} else if (word == KEEPER_ATTACHED) {
 		let_go(w);

@@ -288,6 +288,41 @@ def test_kept_fails(kept):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
+@pytest.fixture
+def handing_over(kept):
+    """(exporter, old worker, new worker): the new one is attached, and the old one, which is stopped, told to end."""
+    exporter, _ = kept
+    (old,) = children(exporter.process.pid)
+    os.kill(old, signal.SIGSTOP)
+    exporter.process.child.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: len(children(exporter.process.pid)) == 2)
+    (new,) = set(children(exporter.process.pid)) - {old}
+    assert wait_until(lambda: int(status_of(f"/proc/{old}")["ShdPnd"], 16) & 1 << signal.SIGTERM - 1)
+    return exporter, old, new
+
+
+def test_kept_again(handing_over):
+    """SIGHUP while one worker takes over from another: a third one does from that."""
+    exporter, old, new = handing_over
+    exporter.process.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: False, 0.2)
+    os.kill(old, signal.SIGCONT)
+    assert wait_until(lambda: exporter.process.stderr.count("/metrics\n") == 3)
+    assert wait_until(lambda: len(children(exporter.process.pid)) == 1) and not is_there(old) and not is_there(new)
+    assert exporter.request().status == 200
+    assert exporter.process.stop(signal.SIGTERM) == 0
+
+
+def test_kept_lost(handing_over):
+    """The new worker dies when the old one is already told to end: that is a failure, for whoever starts it again."""
+    exporter, old, new = handing_over
+    os.kill(new, signal.SIGKILL)
+    assert wait_until(lambda: not is_there(new))
+    os.kill(old, signal.SIGCONT)
+    assert exporter.process.wait() == 1 and "nobody is left" in exporter.process.stderr
+    assert not is_there(old)
+
+
 def test_kept_hurried(kept):
     """SIGHUP again and again, and SIGTERM in the midst of it: one worker is left, and then none."""
     exporter, _ = kept
