@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import signal
+import socket
+import struct
 import subprocess
 import threading
 
@@ -286,6 +288,34 @@ def test_kept_fails(kept):
     assert wait_until(lambda: len(children(pid)) == 1) and children(pid) != [worker] and not is_there(worker)
     check_dropped(children(pid)[0], MAPS)
     assert exporter.process.stop(signal.SIGTERM) == 0
+
+
+def test_kept_notifies(netns, export, tmp_path):
+    """The service manager is told by the parent: it listens to nobody else (NotifyAccess=main)."""
+    path, conf = str(tmp_path / "notify"), tmp_path / "synfin.conf"
+    conf.write_text(f"netns = {netns.path}\nlisten = 127.0.0.1:0\n", encoding="ascii")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(settings.PATIENCE)
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+        def told():
+            data, ancillary, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(12))
+            assert struct.unpack("iii", ancillary[0][2])[0] == exporter.process.pid
+            return data
+
+        def told_after_watchdogs():
+            while (data := told()) == b"WATCHDOG=1":
+                pass
+            return data
+
+        exporter = export("--config", conf, env={**os.environ, "NOTIFY_SOCKET": path})
+        assert [told(), told()] == [b"READY=1", b"WATCHDOG=1"]
+        exporter.process.child.send_signal(signal.SIGHUP)
+        assert [told_after_watchdogs(), told_after_watchdogs(), told()] == [b"RELOADING=1", b"READY=1", b"WATCHDOG=1"]
+        exporter.process.child.send_signal(signal.SIGTERM)
+        assert told_after_watchdogs() == b"STOPPING=1"
+        assert exporter.process.wait() == 0
 
 
 @pytest.fixture
