@@ -83,6 +83,7 @@ def test_dropped_export(netns, export, tmp_path):
     assert exporter.process.stop() == 0
 
 
+@pytest.mark.once_per_kernel
 def test_directory_of_another(netns, export, tmp_path):
     """Root without CAP_DAC_OVERRIDE could not write there."""
     directory = tmp_path / "theirs"
@@ -94,6 +95,7 @@ def test_directory_of_another(netns, export, tmp_path):
     assert exporter.process.stop() == 0
 
 
+@pytest.mark.native
 def test_dropped_merge(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -123,6 +125,7 @@ def test_check():
     assert "no_new_privs: no, seccomp: no, Landlock: no" in check("--no-sandbox")
 
 
+@pytest.mark.once_per_kernel
 def test_no_sandbox(netns, trace):
     tracer = trace(netns, args=["--no-sandbox"])
     assert re.search(r"ready: .*; all rights are kept \(--no-sandbox\)$", tracer.process.stderr, re.M)
@@ -146,6 +149,7 @@ def test_command(netns):
     assert process.stop() == 128 + signal.SIGINT
 
 
+@pytest.mark.once_per_kernel
 def test_command_of_another_user(netns):
     """A command that has changed its user is ended all the same."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--", "setpriv", "--reuid", "65534", "--clear-groups", "--regid",
@@ -198,6 +202,7 @@ def test_user(netns, trace, export):
     assert exporter.process.stop() == 0
 
 
+@pytest.mark.once_per_kernel
 def test_user_of_command(netns):
     """The command is the caller's all the same, and is ended."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--user", "nobody", "--", "sh", "-c",
@@ -209,6 +214,7 @@ def test_user_of_command(netns):
     assert process.wait() == 128 + signal.SIGKILL
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("args, words", [
     (["--user", "no-such-user"], ["--user", "no-such-user"]),
     (["--user", "0"], ["--user"]),
@@ -228,6 +234,7 @@ def kept(netns, export, tmp_path):
     return export("--config", path), path
 
 
+@pytest.mark.once_per_kernel
 def test_kept(kept):
     """The parent alone can begin anew, and has nothing to do with the network or BPF."""
     exporter, _ = kept
@@ -240,6 +247,7 @@ def test_kept(kept):
     assert not is_there(worker)
 
 
+@pytest.mark.once_per_kernel
 @pytest.mark.parametrize("who", ["parent", "worker"])
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_kept_killed(netns, export, tmp_path, who, user):
@@ -259,6 +267,7 @@ def test_kept_killed(netns, export, tmp_path, who, user):
         assert "ended by signal 9" in exporter.process.stderr
 
 
+@pytest.mark.once_per_kernel
 def test_kept_fails(kept):
     """A reload that cannot load changes nothing; one that can replaces the worker, and nobody is refused meanwhile."""
     exporter, path = kept
@@ -290,6 +299,7 @@ def test_kept_fails(kept):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.once_per_kernel
 def test_kept_notifies(netns, export, tmp_path):
     """The service manager is told by the parent: it listens to nobody else (NotifyAccess=main)."""
     path, conf = str(tmp_path / "notify"), tmp_path / "synfin.conf"
@@ -331,6 +341,7 @@ def handing_over(kept):
     return exporter, old, new
 
 
+@pytest.mark.once_per_kernel
 def test_kept_again(handing_over):
     """SIGHUP while one worker takes over from another: a third one does from that."""
     exporter, old, new = handing_over
@@ -343,6 +354,7 @@ def test_kept_again(handing_over):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
+@pytest.mark.once_per_kernel
 def test_kept_lost(handing_over):
     """The new worker dies when the old one is already told to end: that is a failure, for whoever starts it again."""
     exporter, old, new = handing_over
@@ -353,6 +365,7 @@ def test_kept_lost(handing_over):
     assert not is_there(old)
 
 
+@pytest.mark.once_per_kernel
 def test_kept_hurried(kept):
     """SIGHUP again and again, and SIGTERM in the midst of it: one worker is left, and then none."""
     exporter, _ = kept
