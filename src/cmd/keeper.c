@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "cmd/options.h"
+#include "cmd/signals.h"
 
 struct worker {
 	pid_t pid; /* 0: none */
@@ -24,7 +25,7 @@ struct worker {
 struct keeper {
 	const struct keeper_ops *ops;
 	void *ctx;
-	int signals;	      /* signalfd */
+	struct signals signals;
 	struct worker now;    /* does the work */
 	struct worker next;   /* will, when it is attached and the other is gone */
 	bool is_handing_over; /* the next one is attached, and the other told to end */
@@ -35,28 +36,13 @@ struct keeper {
 
 static const struct worker no_worker = {.line = -1};
 
-static int open_signals(struct keeper *k)
-{
-	static const int wanted[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD};
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		sigaddset(&set, wanted[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	k->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return k->signals < 0 ? -errno : 0;
-}
-
 /* It has nothing of the others, and does not outlive its parent. */
 static _Noreturn void work(struct keeper *k, int line, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(EXIT_RUNTIME);
-	close(k->signals);
+	signals__close(&k->signals);
 	if (k->now.line >= 0)
 		close(k->now.line);
 	exit(k->ops->work(k->ctx, line));
@@ -174,7 +160,7 @@ static void on_signal(struct keeper *k)
 	int status;
 	pid_t pid;
 
-	if (read(k->signals, &info, sizeof(info)) != sizeof(info))
+	if (read(k->signals.fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	switch (info.ssi_signo) {
 	case SIGCHLD:
@@ -220,7 +206,7 @@ static void step(struct keeper *k)
 	struct pollfd fds[] = {
 		{.fd = k->now.line, .events = POLLIN},
 		{.fd = k->next.line, .events = POLLIN},
-		{.fd = k->signals, .events = POLLIN},
+		{.fd = k->signals.fd, .events = POLLIN},
 	};
 
 	if (poll(fds, 3, -1) < 0)
@@ -235,8 +221,8 @@ static void step(struct keeper *k)
 
 int keeper__run(const struct keeper_ops *ops, void *ctx)
 {
-	struct keeper k = {.ops = ops, .ctx = ctx, .signals = -1, .now = no_worker, .next = no_worker};
-	int err = open_signals(&k);
+	struct keeper k = {.ops = ops, .ctx = ctx, .signals.fd = -1, .now = no_worker, .next = no_worker};
+	int err = signals__open(&k.signals, true);
 
 	/* What little it can do is nobody else's to change. */
 	if (!err && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)))
@@ -251,7 +237,7 @@ int keeper__run(const struct keeper_ops *ops, void *ctx)
 		step(&k);
 	end_next(&k);
 	hang_up(&k.now);
-	close(k.signals);
+	signals__close(&k.signals);
 	return k.status;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Who has given up its rights cannot load programs again. So a parent keeps them for it: it takes nothing from the network
  * and nothing foreign from the kernel, and only begins workers: at the start, and at SIGHUP another that replaces the
- * first one as soon as it is attached. SIGUSR1 goes on to the worker, SIGINT and SIGTERM end both.
+ * first one as soon as it is attached. SIGUSR1 goes on to the worker, what else asks for the end ends both.
  */
 #ifndef SYNFIN_CMD_KEEPER_H
 #define SYNFIN_CMD_KEEPER_H
