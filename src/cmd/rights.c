@@ -36,11 +36,20 @@ static void open_early(void)
 	notify__open();
 }
 
+/* A parent, if there is one, does it instead. */
+static const char *socket_to_remove(const struct options *opts)
+{
+	bool is_unix = opts->serve && opts->listen.any.sa_family == AF_UNIX;
+
+	return is_unix && !opts->config_path ? opts->listen.un.sun_path : NULL;
+}
+
 int rights__drop(const struct options *opts, unsigned int needs)
 {
 	struct sandbox box = {
 		.needs = needs,
 		.files = {opts->textfile, opts->state},
+		.removed = socket_to_remove(opts),
 		.changes_user = opts->changes_user,
 		.uid = opts->user_uid,
 		.gid = opts->user_gid,

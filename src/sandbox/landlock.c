@@ -46,12 +46,11 @@ static struct ruleset_attr all_of(int version)
 	};
 }
 
-/* mkstemp() opens for reading, too. */
-static int allow_directory(int ruleset, const char *file)
+static int allow_directory(int ruleset, const char *file, uint64_t access)
 {
 	char *copy = strdup(file);
 	struct path_beneath_attr rule = {
-		.allowed_access = FS_READ_FILE | FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE,
+		.allowed_access = access,
 		.parent_fd = copy ? open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1,
 	};
 	int err = 0;
@@ -65,10 +64,22 @@ static int allow_directory(int ruleset, const char *file)
 	return err;
 }
 
+/* mkstemp() opens for reading, too. */
+static int allow_directories(int ruleset, const struct sandbox *box)
+{
+	int err = box->removed ? allow_directory(ruleset, box->removed, FS_REMOVE_FILE) : 0;
+
+	for (int i = 0; !err && i < SANDBOX_MAX_FILES; i++)
+		if (box->files[i])
+			err = allow_directory(ruleset, box->files[i],
+					      FS_READ_FILE | FS_WRITE_FILE | FS_MAKE_REG | FS_REMOVE_FILE);
+	return err;
+}
+
 int landlock__restrict(const struct sandbox *box, int *ret_version)
 {
 	int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION), ruleset,
-	    err = 0;
+	    err;
 	struct ruleset_attr attr = all_of(version > 0 ? version : 0);
 
 	if (version <= 0) {
@@ -80,9 +91,7 @@ int landlock__restrict(const struct sandbox *box, int *ret_version)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return -errno;
-	for (int i = 0; !err && i < SANDBOX_MAX_FILES; i++)
-		if (box->files[i])
-			err = allow_directory(ruleset, box->files[i]);
+	err = allow_directories(ruleset, box);
 	if (!err && syscall(SYS_landlock_restrict_self, ruleset, 0))
 		err = -errno;
 	close(ruleset);

@@ -22,7 +22,8 @@ enum sandbox_need {
 struct sandbox {
 	unsigned int needs;
 	const char *files[SANDBOX_MAX_FILES]; /* replaced again and again; NULL: none */
-	bool changes_user;		      /* to these, and no other group */
+	const char *removed; /* once, at the end, where that takes no capability; NULL: none */
+	bool changes_user;   /* to these, and no other group */
 	uint32_t uid;
 	uint32_t gid;
 };

@@ -17,9 +17,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define ALWAYS	   0
-#define FOR_FILES  (1U << 30) /* with struct sandbox's files */
-#define MAX_NUMBER 64
+#define ALWAYS	    0
+#define FOR_FILES   (1U << 30) /* with struct sandbox's files */
+#define FOR_REMOVED (1U << 29) /* ... and `removed` */
+#define MAX_NUMBER  64
 
 static const struct {
 	unsigned int need;
@@ -79,8 +80,8 @@ static const struct {
 	{SANDBOX_COMMAND,
 	 {SCMP_SYS(kill), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(getpgrp), SCMP_SYS(getpgid)}},
 	{FOR_FILES,
-	 {SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	  SCMP_SYS(fchmod), SCMP_SYS(fsync)}},
+	 {SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(fsync)}},
+	{FOR_FILES | FOR_REMOVED, {SCMP_SYS(unlink), SCMP_SYS(unlinkat)}},
 };
 
 /* Those of which one argument decides: (argument & mask) == value. */
@@ -162,7 +163,7 @@ static int allow_own_end(scmp_filter_ctx filter)
 
 int seccomp__restrict(const struct sandbox *box)
 {
-	unsigned int needs = box->needs | (has_files(box) ? FOR_FILES : 0);
+	unsigned int needs = box->needs | (has_files(box) ? FOR_FILES : 0) | (box->removed ? FOR_REMOVED : 0);
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int err;
 

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/sandbox.h"
@@ -114,6 +115,55 @@ static int look_up(void)
 	return answer(syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)));
 }
 
+static int find_next(void)
+{
+	union bpf_attr attr = {.map_fd = (__u32)-1};
+
+	return answer(syscall(SYS_bpf, BPF_MAP_GET_NEXT_KEY, &attr, sizeof(attr)));
+}
+
+static int update(void)
+{
+	union bpf_attr attr = {.map_fd = (__u32)-1};
+
+	return answer(syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)));
+}
+
+static int run_program(void)
+{
+	union bpf_attr attr = {.test = {.prog_fd = (__u32)-1}};
+
+	return answer(syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr)));
+}
+
+static int delete_element(void)
+{
+	union bpf_attr attr = {.map_fd = (__u32)-1};
+
+	return answer(syscall(SYS_bpf, BPF_MAP_DELETE_ELEM, &attr, sizeof(attr)));
+}
+
+static int use_timer(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+	struct itimerspec at = {{0}, {0, 1}};
+	timer_t timer;
+
+	signal(SIGRTMIN, SIG_IGN);
+	return answer(timer_create(CLOCK_MONOTONIC, &event, &timer)) ||
+	       answer(timer_settime(timer, 0, &at, NULL));
+}
+
+static int remove_file(void)
+{
+	return answer(unlink(inherited));
+}
+
+static int remove_elsewhere(void)
+{
+	return answer(unlink("/tmp/synfin-unit-elsewhere"));
+}
+
 static int trace_parent(void)
 {
 	return answer(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
@@ -203,6 +253,8 @@ static void test_forbidden(void **state)
 		{"make a local socket", make_unix_socket},
 		{"make code", make_code},
 		{"create a map", create_map},
+		{"delete an element", delete_element},
+		{"remove a file", remove_file},
 		{"trace the parent", trace_parent},
 		{"type into the terminal", type_into_terminal},
 		{"setuid", become_root},
@@ -227,6 +279,7 @@ static void test_forbidden(void **state)
 
 static void test_needed(void **state)
 {
+	int (*const with_maps[])(void) = {look_up, find_next, update, run_program};
 	const struct sandbox maps = {.needs = SANDBOX_MAPS}, none = {0},
 			     all = {.needs = SANDBOX_MAPS | SANDBOX_SERVES | SANDBOX_CGROUPS};
 
@@ -234,8 +287,11 @@ static void test_needed(void **state)
 	assert_int_equal(act(&none, use_what_is_open), 0);
 	assert_int_equal(act(&all, use_what_is_open), 0);
 	assert_int_equal(act(&none, is_marked), 0);
-	assert_int_equal(act(&none, look_up), EPERM);
-	assert_int_equal(act(&maps, look_up), geteuid() ? act(&maps, look_up) : EBADF);
+	assert_int_equal(act(&none, use_timer), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(with_maps); i++) {
+		assert_int_equal(act(&none, with_maps[i]), EPERM);
+		assert_int_equal(act(&maps, with_maps[i]), geteuid() ? act(&maps, with_maps[i]) : EBADF);
+	}
 	assert_int_not_equal(act(&all, find_by_handle), geteuid() ? -1 : EPERM);
 	assert_int_equal(act(&none, find_by_handle), EPERM);
 }
@@ -255,6 +311,23 @@ static void test_files(void **state)
 	unlink("/tmp/synfin-unit-elsewhere");
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0)
 		assert_int_equal(elsewhere, EACCES);
+}
+
+/* A socket is removed, and nothing is made in its directory. */
+static void test_removed(void **state)
+{
+	const struct sandbox box = {.needs = SANDBOX_SERVES, .removed = file};
+	bool has_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
+	int result;
+
+	(void)state;
+	assert_int_equal(act(&box, make_file), EPERM);
+	assert_int_equal(make_file_elsewhere(), 0);
+	result = act(&box, remove_elsewhere);
+	unlink("/tmp/synfin-unit-elsewhere");
+	assert_int_equal(result, has_landlock ? EACCES : 0);
+	assert_int_equal(act(&box, remove_file), 0);
+	assert_int_not_equal(access(inherited, F_OK), 0);
 }
 
 static int set_up(void **state)
@@ -282,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_forbidden),
 		cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_removed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
