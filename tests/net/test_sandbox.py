@@ -77,7 +77,7 @@ def export(stack):
 def test_dropped_export(netns, export, tmp_path):
     exporter = export("--state", tmp_path / "state", netns=[netns])
     assert exporter.request().status == 200
-    assert check_dropped(exporter.process.pid, MAPS) == 2
+    assert check_dropped(exporter.process.pid, MAPS) == 3
     exporter.process.child.send_signal(signal.SIGUSR1)
     assert wait_until((tmp_path / "state").exists)
     assert exporter.process.stop() == 0
@@ -149,14 +149,20 @@ def test_command(netns):
     assert process.stop() == 128 + signal.SIGINT
 
 
+def end_twice(process):
+    """Sooner, the second signal would be taken for the first one again."""
+    process.child.send_signal(signal.SIGINT)
+    wait_until(lambda: False, 0.4)
+    process.child.send_signal(signal.SIGTERM)
+
+
 @pytest.mark.once_per_kernel
 def test_command_of_another_user(netns):
     """A command that has changed its user is ended all the same."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--", "setpriv", "--reuid", "65534", "--clear-groups", "--regid",
                        "65534", "sh", "-c", "trap '' TERM INT; echo there; while :; do sleep 0.1; done"], netns=netns)
     process.wait_for("there", "stdout")
-    process.child.send_signal(signal.SIGINT)
-    process.child.send_signal(signal.SIGTERM)
+    end_twice(process)
     assert process.wait() == 128 + signal.SIGKILL
 
 
@@ -209,8 +215,7 @@ def test_user_of_command(netns):
                        "trap '' TERM INT; id -u; while :; do sleep 0.1; done"], netns=netns)
     process.wait_for("0\n", "stdout")
     check_nobody(process.pid)
-    process.child.send_signal(signal.SIGINT)
-    process.child.send_signal(signal.SIGTERM)
+    end_twice(process)
     assert process.wait() == 128 + signal.SIGKILL
 
 
@@ -239,7 +244,7 @@ def test_kept(kept):
     """The parent alone can begin anew, and has nothing to do with the network or BPF."""
     exporter, _ = kept
     (worker,) = children(exporter.process.pid)
-    assert check_dropped(worker, MAPS) == 2
+    assert check_dropped(worker, MAPS) == 3
     status = status_of(f"/proc/{exporter.process.pid}")
     assert status["NoNewPrivs"] == "1" and status["Threads"] == "1" and caps(status) == caps(OWN)
     assert not bpf_programs(exporter.process.pid) and bpf_programs(worker)
@@ -297,6 +302,36 @@ def test_kept_fails(kept):
     assert wait_until(lambda: len(children(pid)) == 1) and children(pid) != [worker] and not is_there(worker)
     check_dropped(children(pid)[0], MAPS)
     assert exporter.process.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.once_per_kernel
+def test_kept_unix_socket(netns, export, tmp_path):
+    """The parent removes it: when another takes its place, and at the end; and that of a configuration that fails."""
+    path, first, second = tmp_path / "synfin.conf", tmp_path / "first", tmp_path / "second"
+
+    def write(listen):
+        path.write_text(f"netns = {netns.path}\nlisten = unix:{listen}\n", encoding="ascii")
+
+    write(first)
+    exporter = export("--config", path)
+    pid = exporter.process.pid
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (12, limit[1]))
+    write(second)
+    exporter.process.child.send_signal(signal.SIGHUP)
+    exporter.process.wait_for(f"{path} is not used: all stays as it was")
+    assert wait_until(lambda: not second.exists()) and first.exists()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    exporter.process.child.send_signal(signal.SIGHUP)
+    exporter.process.wait_for(f"serving on unix:{second}")
+    assert wait_until(lambda: not first.exists()) and second.exists()
+    assert wait_until(lambda: len(children(pid)) == 1)
+    (worker,) = children(pid)
+    with open("/proc/net/unix", encoding="ascii") as sockets:
+        assert str(first) not in sockets.read()  # nor does the worker keep it open
+    check_dropped(worker, MAPS)
+    assert exporter.process.stop(signal.SIGTERM) == 0
+    assert not second.exists()
 
 
 @pytest.mark.once_per_kernel
