@@ -134,6 +134,7 @@ def test_no_sandbox(netns, trace):
     assert caps(status) == caps(OWN)
 
 
+@pytest.mark.once_per_kernel
 def test_command(netns):
     """It runs as we were called: the rights of the caller, none of our descriptors, no signal blocked."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--json", "--", "sh", "-c",
@@ -189,6 +190,7 @@ def check_nobody(pid):
         assert status["Uid"].split() == status["Gid"].split() == ["65534"] * 4 and not status["Groups"].split(), status
 
 
+@pytest.mark.once_per_kernel
 def test_user(netns, trace, export):
     """Nothing that is shown is missing: a cgroup's path among it."""
     tracer = trace(netns, args=["--user", "nobody"])
