@@ -29,9 +29,10 @@
 #define STALLED_NS 10000000000ULL /* the main thread stood still for so long: not alive */
 #define PAGE_BYTES (128UL << 20)  /* of one page, before it is compressed */
 #define PROTOBUF_BYTES \
-	(32UL << 20)	   /* of one of protobuf, whose families have to be whole before they are told */
-#define TEXTFILE_MODE 0644 /* node_exporter is another user */
-#define STATE_MODE    0600 /* names and PIDs are in it */
+	(32UL << 20) /* of one of protobuf, whose families have to be whole before they are told */
+#define EXPIRE_LOOK_NS 60000000000ULL /* how often at least idle sets are looked for */
+#define TEXTFILE_MODE  0644	      /* node_exporter is another user */
+#define STATE_MODE     0600	      /* names and PIDs are in it */
 
 /* Where HTTP is served. */
 struct listeners {
@@ -57,6 +58,7 @@ struct exporter {
 	struct listeners listeners;
 	int parent;		   /* in a worker; -1: there is none */
 	_Atomic uint64_t alive_ns; /* CLOCK_MONOTONIC: when the main thread last said so */
+	uint64_t expired_ns;	   /* ... and when sets that are idle were last looked for */
 	int file_err;		   /* of the last text file */
 };
 
@@ -191,12 +193,27 @@ static void tell_ready(void *ctx)
 	tell_manager(e, KEEPER_READY, "READY=1");
 }
 
-static void stay_alive(void *ctx)
+/* A failure (of memory) is no reason to end: the next look goes on. */
+static void expire(struct exporter *e, uint64_t now)
+{
+	uint64_t period = e->opts.expire_ns / 8;
+
+	if (period > EXPIRE_LOOK_NS)
+		period = EXPIRE_LOOK_NS;
+	if (!e->opts.expire_ns || now - e->expired_ns < period)
+		return;
+	e->expired_ns = now;
+	(void)collector__expire(e->collector, e->opts.expire_ns);
+}
+
+static void each_second(void *ctx)
 {
 	struct exporter *e = ctx;
+	uint64_t now = clock__mono_ns();
 
-	atomic_store(&e->alive_ns, clock__mono_ns());
+	atomic_store(&e->alive_ns, now);
 	tell_manager(e, KEEPER_ALIVE, "WATCHDOG=1");
+	expire(e, now);
 }
 
 static int replace_textfile(struct exporter *e)
@@ -443,7 +460,7 @@ static const struct session_hooks session_hooks = {
 	.make_out = make_out,
 	.wants_sums = true,
 	.ready = tell_ready,
-	.second = stay_alive,
+	.second = each_second,
 	.tick = write_textfile,
 	.signal = on_signal,
 	.stop = stop,

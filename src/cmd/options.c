@@ -14,11 +14,12 @@
 #include "base/parse.h"
 #include "cmd/filter_options.h"
 
-#define DEFAULT_PORT   9842
-#define DEFAULT_SERIES 1000
-#define MAX_SERIES     100000
-#define DEFAULT_INPUT  (64 << 20)
-#define LARGEST_INPUT  (1ULL << 40)
+#define DEFAULT_PORT	  9842
+#define DEFAULT_SERIES	  1000
+#define MAX_SERIES	  100000
+#define DEFAULT_INPUT	  (64 << 20)
+#define DEFAULT_EXPIRE_NS 3600000000000ULL
+#define LARGEST_INPUT	  (1ULL << 40)
 
 enum key {
 	KEY_TIER = 0x100,
@@ -30,6 +31,7 @@ enum key {
 	KEY_BARS,
 	KEY_BY,
 	KEY_MAX_SERIES,
+	KEY_EXPIRE,
 	KEY_LISTEN,
 	KEY_ALLOW_HOST,
 	KEY_TEXTFILE,
@@ -74,6 +76,8 @@ static const struct argp_option hist_options[] = {
 };
 
 static const struct argp_option export_options[] = {
+	{"expire", KEY_EXPIRE, "SEC", 0,
+	 "sets of --by to which nothing was added for SEC seconds (or 90m, 2h) leave: 1h, or never", 2},
 	{"listen", KEY_LISTEN, "ADDR:PORT", 0,
 	 "serve HTTP there (127.0.0.1:9842); [ADDR]:PORT for IPv6, unix:PATH[,mode=0600] for a Unix socket",
 	 2},
@@ -341,6 +345,14 @@ static error_t add_hosts(struct options *o, const char *arg)
 	return host__parse("--allow-host", arg, hosts, &err) ? options__refuse(&err) : 0;
 }
 
+static error_t set_expire(uint64_t *ret_ns, const char *arg)
+{
+	if (strcmp(arg, "never"))
+		return set_seconds("--expire", ret_ns, arg);
+	*ret_ns = 0;
+	return 0;
+}
+
 static error_t parse_export(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -352,6 +364,8 @@ static error_t parse_export(int key, char *arg, struct argp_state *state)
 		return listen__parse("--listen", arg, &o->listen, &err) ? options__refuse(&err) : 0;
 	case KEY_ALLOW_HOST:
 		return add_hosts(o, arg);
+	case KEY_EXPIRE:
+		return set_expire(&o->expire_ns, arg);
 	case KEY_TEXTFILE:
 		return set_path("--textfile", &o->textfile, arg);
 	case KEY_CONFIG:
@@ -670,6 +684,7 @@ static void set_defaults(struct options *opts)
 	opts->output_fd = STDOUT_FILENO;
 	opts->max_series = DEFAULT_SERIES;
 	opts->max_input = DEFAULT_INPUT;
+	opts->expire_ns = DEFAULT_EXPIRE_NS;
 	opts->listen = default_listen();
 	edges__default(&opts->edges);
 }

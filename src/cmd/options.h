@@ -30,6 +30,7 @@ struct options {
 	int output_fd;	      /* the same, opened; whoever opens it closes it */
 	struct by by;	      /* hist, export, trace --alive */
 	uint64_t max_series;  /* hist, export */
+	uint64_t expire_ns;   /* export: sets that are idle for so long leave; 0: never */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */
 	uint64_t duration_ns; /* trace, hist; 0: until a signal */
 	uint64_t count;	      /* trace: records; hist: intervals; 0: any number */

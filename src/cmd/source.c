@@ -31,7 +31,13 @@ static int read_census(void *ctx, struct census *census)
 	return err;
 }
 
+static int expire(void *ctx, uint64_t idle_ns)
+{
+	return tracer__expire(ctx, idle_ns);
+}
+
 struct out_source source__of(struct tracer *t)
 {
-	return (struct out_source){.ctx = t, .read_sums = read_sums, .read_census = read_census};
+	return (struct out_source){
+		.ctx = t, .read_sums = read_sums, .read_census = read_census, .expire = expire};
 }

@@ -8,11 +8,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel/batch.h"
 #include "kernel/cgroup.h"
+#include "kernel/expiry.h"
 #include "synfin.skel.h"
 
 #define ROWS_PER_SET 64 /* connections of one kind fill some 30 */
-#define BATCH	     256
 
 int sums__configure(struct synfin_bpf *skel, uint32_t by, uint64_t max_sets)
 {
@@ -60,32 +61,10 @@ static int read_rows(int map, int cpu_cnt, struct sums *sums)
 	return err;
 }
 
-/* One batch of a hash; -ENOENT with the last. */
-typedef int (*batch_fn)(void *ctx, const void *keys, void *values, uint32_t cnt);
-
-static int read_batches(int map, size_t key_sz, size_t value_sz, batch_fn fn, void *ctx)
-{
-	void *keys = calloc(BATCH, key_sz), *values = calloc(BATCH, value_sz), *from = NULL;
-	int err = keys && values ? 0 : -ENOMEM, end = 0;
-	uint32_t at, cnt;
-
-	while (!err && !end) {
-		cnt = BATCH;
-		end = bpf_map_lookup_batch(map, from, &at, keys, values, &cnt, NULL);
-		if (end && end != -ENOENT)
-			err = end;
-		else
-			err = fn(ctx, keys, values, cnt);
-		from = &at;
-	}
-	free(keys);
-	free(values);
-	return err;
-}
-
 struct reading {
 	struct sums *sums;
 	struct cgroups *cgroups;
+	const struct expiry *expiry;
 };
 
 static int add_rows(void *ctx, const void *keys, void *values, uint32_t cnt)
@@ -95,39 +74,46 @@ static int add_rows(void *ctx, const void *keys, void *values, uint32_t cnt)
 	const struct sf_row *row = values;
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < cnt; i++)
-		err = sums__add_row(r->sums, key[i].set, key[i].row, &row[i]);
-	return err;
-}
-
-static int add_sets(void *ctx, const void *keys, void *values, uint32_t cnt)
-{
-	const struct reading *r = ctx;
-	const struct sf_set_key *key = keys;
-	const uint64_t *number = values;
-	int err = 0;
-
 	for (uint32_t i = 0; !err && i < cnt; i++) {
-		struct by_set set = {.key = key[i]};
-
-		if (r->cgroups)
-			set.cgroup = cgroups__path(r->cgroups, key[i].cgroup_id);
-		err = sums__add_set(r->sums, number[i], &set);
+		if (!expiry__hides(r->expiry, key[i].set))
+			err = sums__add_row(r->sums, key[i].set, key[i].row, &row[i]);
 	}
 	return err;
 }
 
-int sums__read(const struct synfin_bpf *skel, int cpu_cnt, struct cgroups *cgroups, struct sums *sums)
+static int add_set(void *ctx, uint64_t number, const struct sf_set_key *key)
 {
-	struct reading r = {.sums = sums, .cgroups = cgroups};
+	const struct reading *r = ctx;
+	struct by_set set = {.key = *key};
+
+	if (r->cgroups)
+		set.cgroup = cgroups__path(r->cgroups, key->cgroup_id);
+	return sums__add_set(r->sums, number, &set);
+}
+
+static int add_sets(void *ctx, const void *keys, void *values, uint32_t cnt)
+{
+	const struct sf_set_key *key = keys;
+	const uint64_t *number = values;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < cnt; i++)
+		err = add_set(ctx, number[i], &key[i]);
+	return err;
+}
+
+int sums__read(const struct synfin_bpf *skel, int cpu_cnt, struct cgroups *cgroups,
+	       const struct expiry *expiry, struct sums *sums)
+{
+	struct reading r = {.sums = sums, .cgroups = cgroups, .expiry = expiry};
 	int err = read_rows(bpf_map__fd(skel->maps.rows), cpu_cnt, sums);
 
 	if (err || !skel->rodata->cfg_by)
 		return err;
-	err = read_batches(bpf_map__fd(skel->maps.keyed_rows), sizeof(struct sf_row_key),
-			   sizeof(struct sf_row), add_rows, &r);
+	err = batch__read(bpf_map__fd(skel->maps.keyed_rows), sizeof(struct sf_row_key),
+			  sizeof(struct sf_row), add_rows, &r);
 	if (!err)
-		err = read_batches(bpf_map__fd(skel->maps.sets), sizeof(struct sf_set_key), sizeof(uint64_t),
-				   add_sets, &r);
-	return err;
+		err = batch__read(bpf_map__fd(skel->maps.sets), sizeof(struct sf_set_key), sizeof(uint64_t),
+				  add_sets, &r);
+	return err ? err : expiry__walk_late(expiry, add_set, &r);
 }

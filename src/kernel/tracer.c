@@ -11,9 +11,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/caps.h"
 #include "kernel/cgroup.h"
+#include "kernel/expiry.h"
 #include "kernel/load.h"
 #include "kernel/messages.h"
 #include "kernel/sums.h"
@@ -34,6 +36,7 @@ struct tracer {
 	struct ring_buffer *ring;
 	int stats_fd;		 /* the kernel counts runs while it is open; -1: not by us */
 	struct cgroups *cgroups; /* of sets by cgroup; NULL: there are none */
+	struct expiry *expiry;	 /* of sets that leave; NULL: none does */
 	int cpu_cnt;
 	tracer_record_fn fn; /* of the drain that is running */
 	void *ctx;
@@ -208,6 +211,7 @@ void tracer__free(struct tracer *t)
 	if (t->stats_fd >= 0)
 		close(t->stats_fd);
 	cgroups__free(t->cgroups);
+	expiry__free(t->expiry);
 	caps__fini(&t->caps);
 	free(t);
 }
@@ -318,7 +322,7 @@ int tracer__read_sums(const struct tracer *t, struct sums *sums, struct losses *
 	int err;
 
 	sums__reset(sums);
-	err = sums__read(t->skel, t->cpu_cnt, t->cgroups, sums);
+	err = sums__read(t->skel, t->cpu_cnt, t->cgroups, t->expiry, sums);
 	if (!err)
 		err = tracer__stats(t, &stats);
 	if (err)
@@ -327,9 +331,21 @@ int tracer__read_sums(const struct tracer *t, struct sums *sums, struct losses *
 				       .folded = stats.counts[SF_CNT_FOLDED],
 				       .misplaced = stats.counts[SF_CNT_MISPLACED],
 				       .bounds = stats.counts[SF_CNT_BOUNDS],
+				       .expired = expiry__gone(t->expiry),
 			       });
 	*ret_losses = stats.losses;
 	return 0;
+}
+
+int tracer__expire(struct tracer *t, uint64_t idle_ns)
+{
+	int err = 0;
+
+	if (!t->skel->rodata->cfg_by)
+		return 0;
+	if (!t->expiry)
+		err = expiry__new(&t->expiry);
+	return err ? err : expiry__look(t->expiry, t->skel, clock__mono_ns(), idle_ns);
 }
 
 enum tier tracer__tier(const struct tracer *t)

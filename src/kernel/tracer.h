@@ -81,6 +81,12 @@ int tracer__stats(const struct tracer *t, struct tracer_stats *ret_stats);
 /* Replaces what `sums` has; the losses are read after it. Any thread may call this and tracer__walk(). 0 or -errno. */
 int tracer__read_sums(const struct tracer *t, struct sums *sums, struct losses *ret_losses);
 
+/*
+ * Sets of sums to which nothing was added for so long leave, by and by: to be called again and again, EXPIRY_LEAST_NS apart at
+ * least, never beside tracer__read_sums(). 0 or -errno.
+ */
+int tracer__expire(struct tracer *t, uint64_t idle_ns);
+
 /* How often and how long a program has run, on all CPUs; the name is borrowed. */
 struct tracer_run {
 	const char *program;

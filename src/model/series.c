@@ -387,7 +387,8 @@ int series__put_totals(struct series *s, const struct series_totals *totals)
 
 	if (__builtin_add_overflow(s->totals.folded, totals->folded, &sum.folded) ||
 	    __builtin_add_overflow(s->totals.misplaced, totals->misplaced, &sum.misplaced) ||
-	    __builtin_add_overflow(s->totals.bounds, totals->bounds, &sum.bounds))
+	    __builtin_add_overflow(s->totals.bounds, totals->bounds, &sum.bounds) ||
+	    __builtin_add_overflow(s->totals.expired, totals->expired, &sum.expired))
 		return -EOVERFLOW;
 	s->totals = sum;
 	return 0;

@@ -52,6 +52,7 @@ struct series_totals {
 	uint64_t folded;    /* records whose key found no room: in "other" */
 	uint64_t misplaced; /* single counts and durations that found no room in their set: in "other" */
 	uint64_t bounds;    /* durations left out of the histograms because they are lower bounds */
+	uint64_t expired;   /* sets that have left, because nothing was added to them any more */
 };
 
 const struct series_totals *series__totals(const struct series *s);

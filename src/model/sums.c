@@ -185,6 +185,7 @@ int sums__add_to(struct sums *now, struct sums *before, struct series *series)
 		totals.folded -= before->totals.folded;
 		totals.misplaced -= before->totals.misplaced;
 		totals.bounds -= before->totals.bounds;
+		totals.expired -= before->totals.expired;
 	}
 	return series__put_totals(series, &totals);
 }

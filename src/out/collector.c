@@ -89,3 +89,15 @@ int collector__read(struct out *o, void (*fn)(void *ctx, const struct metrics *m
 	pthread_mutex_unlock(&c->lock);
 	return err;
 }
+
+int collector__expire(struct out *o, uint64_t idle_ns)
+{
+	struct collector *c = to_collector(o);
+	int err;
+
+	pthread_mutex_lock(&c->lock);
+	err = c->view.source.expire(c->view.source.ctx, idle_ns);
+	c->sums_ns = 0; /* what was read before has those that have left */
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}

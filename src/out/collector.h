@@ -18,6 +18,9 @@ int collector__new(const struct clock *clk, const struct out_source *source, siz
 #define COLLECTOR_SUMS_NS  100000000ULL
 #define COLLECTOR_ALIVE_NS 1000000000ULL
 
+/* Lets go the sets to which nothing was added for so long, with the second call at the earliest. 0 or -errno. */
+int collector__expire(struct out *o, uint64_t idle_ns);
+
 /* Calls `fn` with the sums, locked. 0, or -errno and it was not called. */
 int collector__read(struct out *o, void (*fn)(void *ctx, const struct metrics *m), void *ctx);
 

@@ -52,6 +52,8 @@ static const struct family
 		"Single counts and durations that found no room in the set they belong to and were added to 'other'."),
 	bounds = OWN_COUNTER("lower_bounds",
 		"Durations left out of the histograms because only a lower bound of them is known."),
+	expired = OWN_COUNTER("series_expired",
+		"Sets that have left because nothing was added to them for --expire."),
 	left_out = {"synfin_left_out", FAMILY_GAUGE, UNIT_NONE, "Series that this page has no room for, by metric.", NULL},
 	connections = {"synfin_connections", FAMILY_GAUGE, UNIT_NONE, "Connections that are alive, by state.", NULL},
 	oldest = {"synfin_oldest_seconds", FAMILY_GAUGE, UNIT_SECONDS, "How long at least the oldest of them has been in this state.", NULL},
@@ -306,6 +308,7 @@ void families__walk(const struct metrics *m, const struct family_sink *sink, voi
 	put_missed(&w);
 	put_single(&w, &folded, series__totals(m->series)->folded);
 	put_single(&w, &misplaced, series__totals(m->series)->misplaced);
+	put_single(&w, &expired, series__totals(m->series)->expired);
 	put_left_out(&w);
 	put_single(&w, &bounds, series__totals(m->series)->bounds);
 	put_version(&w);

@@ -217,7 +217,8 @@ static void test_labels(void **state)
 	add_open(s, 1024, "a\"b\\c\nd\xff");
 	add_open(s, 1024, "two");
 	add_open(s, 1024, "three");
-	assert_int_equal(series__put_totals(s, &(struct series_totals){.folded = 1, .misplaced = 2}), 0);
+	assert_int_equal(
+		series__put_totals(s, &(struct series_totals){.folded = 1, .misplaced = 2, .expired = 4}), 0);
 	text = write_text(s, "1024ns", false);
 	expect(text, "\nsynfin_opens_total{comm=\"a\\\"b\\\\c\xef\xbf\xbd"
 		     "d\xef\xbf\xbd\",role=\"client\","
@@ -225,6 +226,7 @@ static void test_labels(void **state)
 	expect(text, "\nsynfin_opens_total{comm=\"other\",role=\"client\",outcome=\"established\"} 1\n");
 	expect(text, "\nsynfin_series_folded_total 1\n");
 	expect(text, "\nsynfin_series_misplaced_total 2\n");
+	expect(text, "\nsynfin_series_expired_total 4\n");
 	free(text);
 	series__free(s);
 }

@@ -169,7 +169,7 @@ static void test_families(void **state)
 	}
 	assert_int_equal(at, s.len);
 	assert_int_equal(seen, 2);
-	assert_int_equal(families, 27);
+	assert_int_equal(families, 28);
 	check_bound(&m, &edges);
 	str__fini(&s);
 	series__free(series);

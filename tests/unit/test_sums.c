@@ -47,18 +47,18 @@ static void test_difference(void **state)
 	assert_int_equal(series__new(1, NULL, &s), 0);
 	add_row(before, 0, 5000, 3, 5000, 5000);
 	add_row(before, 0, 100000, 2, 100000, 100000);
-	sums__set_totals(before, &(struct series_totals){1, 5, 10});
+	sums__set_totals(before, &(struct series_totals){1, 5, 10, 2});
 	/* The larger row stays as it was, the smaller grows by one that is smaller than any before. */
 	add_row(now, 0, 100000, 2, 100000, 100000);
 	add_row(now, 0, 5000, 4, 4990, 5000);
-	sums__set_totals(now, &(struct series_totals){4, 11, 12});
+	sums__set_totals(now, &(struct series_totals){4, 11, 12, 5});
 	assert_int_equal(sums__add_to(now, before, s), 0);
 	h = only_hist(s, "");
 	assert_non_null(h);
 	assert_true(h->count == 1 && h->sum_ns == 5000);
 	assert_true(h->min_ns == 4990 && h->max_ns == 5000);
 	assert_true(series__totals(s)->folded == 3 && series__totals(s)->misplaced == 6 &&
-		    series__totals(s)->bounds == 2);
+		    series__totals(s)->bounds == 2 && series__totals(s)->expired == 3);
 	/* Nothing has come since. */
 	series__reset(s);
 	assert_int_equal(sums__add_to(now, now, s), 0);
