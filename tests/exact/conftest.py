@@ -12,10 +12,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import race  # noqa: E402  (finds tests/net)
 import settings  # noqa: E402
+from process import reset_signals  # noqa: E402
 from told import watch  # noqa: E402
 import witness  # noqa: E402
 
 TIERS = ("tracepoint", "kprobe", "full")
+
+
+def pytest_configure(config):
+    reset_signals()
 
 
 @functools.cache

@@ -12,13 +12,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import settings  # noqa: E402
 from capture import Capture  # noqa: E402
 from netns import Netns, Pair, dial  # noqa: E402
-from process import Process  # noqa: E402
+from process import Process, reset_signals  # noqa: E402
 from shared import SharedTrace, View  # noqa: E402
 from tracer import Trace  # noqa: E402
 from wire import Wire  # noqa: E402
 
 
 def pytest_configure(config):
+    reset_signals()
     config.addinivalue_line("markers", "once_per_kernel: the same on every tier")
     config.addinivalue_line("markers", "native: not in a guest: the same on every kernel, or too slow there")
 

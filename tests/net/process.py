@@ -20,6 +20,13 @@ def wait_until(condition, timeout=None, every=0.02):
     return result
 
 
+def reset_signals():
+    """What a shell in the background, or nohup, has set to be ignored stays ignored in each child, and in theirs."""
+    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(signum) == signal.SIG_IGN:
+            signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+
+
 class Process:
     def __init__(self, argv, netns=None, stdin=subprocess.DEVNULL, **popen):
         if netns:
