@@ -10,6 +10,7 @@
 #include "cmd/source.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 #define PAGE_BYTES (128UL << 20)  /* of one page, before it is compressed */
 #define PROTOBUF_BYTES \
 	(32UL << 20) /* of one of protobuf, whose families have to be whole before they are told */
+#define MMAP_BYTES     (128 << 10)    /* glibc's own threshold, which it raises as it likes */
 #define EXPIRE_LOOK_NS 60000000000ULL /* how often at least idle sets are looked for */
 #define TEXTFILE_MODE  0644	      /* node_exporter is another user */
 #define STATE_MODE     0600	      /* names and PIDs are in it */
@@ -495,6 +497,8 @@ int cmd__export(int argc, char **argv)
 
 	if (status)
 		return status;
+	/* What is large (readings, pages) is soon freed, and is to go back to the system. */
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	status = begin_listening(&e);
 	if (!status)
 		status = e.opts.config_path ? keeper__run(&keeper_ops, &e) : run(&e);
