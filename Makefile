@@ -24,6 +24,8 @@ LIBS	 := $(shell $(PKGCONF) --static --libs libbpf libelf zlib 2>/dev/null) -llz
 # Debian's libmicrohttpd.a names functions of GnuTLS, of which there is no complete static library: see no_tls.c.
 TLS	 := $(shell nm $$($(CC) -print-file-name=libmicrohttpd.a) 2>/dev/null | sed -n 's/^ *U \(gnutls_.*\)/\1/p' | sort -u)
 LIBS	 += $(TLS:%=-Wl,--defsym=%=no_tls)
+# What libcap-ng would call for a user's groups, of which we keep none; in a static program these would load parts of libc.
+LIBS	 += $(foreach f,initgroups getpwuid,-Wl,--wrap=$(f) -Wl,--defsym=__wrap_$(f)=abort)
 endif
 ifneq ($(SANITIZE),)
 CFLAGS	 += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
