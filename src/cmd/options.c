@@ -347,7 +347,7 @@ static error_t add_hosts(struct options *o, const char *arg)
 
 static error_t set_expire(uint64_t *ret_ns, const char *arg)
 {
-	if (strcmp(arg, "never"))
+	if (strcmp(arg, "never") != 0)
 		return set_seconds("--expire", ret_ns, arg);
 	*ret_ns = 0;
 	return 0;
