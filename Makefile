@@ -255,7 +255,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 
 # --- what is needed, from the distribution ---
 BUILD_PKGS := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev libseccomp-dev libcap-ng-dev libzstd-dev liblzma-dev libbz2-dev iproute2
-TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux
+TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pytest tcpdump tshark procps util-linux strace
 VM_PKGS	   := $(BUILD_PKGS) liblzma-dev libbz2-dev libzstd-dev $(shell cat tests/vm/packages.txt)
 BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux
 LINT_PKGS  := $(BUILD_PKGS) clang-format clang-tidy cppcheck
