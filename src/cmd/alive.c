@@ -112,7 +112,7 @@ static int look(struct options *opts, struct tracer *tracer, const struct sessio
 
 int alive__run(struct options *opts, const struct session_hooks *hooks)
 {
-	struct tracer_opts topts = {.filter = &opts->filter, .snapshot = true};
+	struct tracer_opts topts = {.filter = &opts->filter, .max_conns = opts->max_conns, .snapshot = true};
 	struct tracer *tracer = NULL;
 	int err;
 

@@ -18,12 +18,15 @@
 #define DEFAULT_SERIES	  1000
 #define MAX_SERIES	  100000
 #define DEFAULT_INPUT	  (64 << 20)
+#define LEAST_CONNS	  65536
+#define MAX_CONNS	  (4 << 20)
 #define DEFAULT_EXPIRE_NS 3600000000000ULL
 #define LARGEST_INPUT	  (1ULL << 40)
 
 enum key {
 	KEY_TIER = 0x100,
 	KEY_STATS,
+	KEY_MAX_CONNS,
 	KEY_JSON,
 	KEY_STAGES,
 	KEY_ALIVE,
@@ -111,7 +114,9 @@ static const struct argp_option json_options[] = {
 	{0},
 };
 
-static const struct argp_option stats_options[] = {
+static const struct argp_option kernel_options[] = {
+	{"max-connections", KEY_MAX_CONNS, "N", 0,
+	 "follow up to N connections at a time (262144; before Linux 6.1 65536)", 3},
 	{"stats", KEY_STATS, NULL, 0, "have the kernel count how often and how long the BPF programs run", 3},
 	{0},
 };
@@ -419,15 +424,21 @@ static error_t parse_bars(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static error_t parse_stats(int key, char *arg, struct argp_state *state)
+static error_t parse_kernel(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	struct parse_error err;
 
-	(void)arg;
-	if (key != KEY_STATS)
-		return ARGP_ERR_UNKNOWN;
-	o->stats = true;
-	return 0;
+	switch (key) {
+	case KEY_MAX_CONNS:
+		return parse__u64("--max-connections", arg, LEAST_CONNS, MAX_CONNS, &o->max_conns, &err)
+			       ? options__refuse(&err)
+			       : 0;
+	case KEY_STATS:
+		o->stats = true;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
 }
 
 static error_t parse_tier(int key, char *arg, struct argp_state *state)
@@ -551,7 +562,7 @@ static const struct argp hist_argp = {hist_options, parse_hist, NULL, NULL, NULL
 static const struct argp export_argp = {export_options, parse_export, NULL, NULL, NULL, NULL, NULL};
 static const struct argp end_argp = {end_options, parse_end, NULL, NULL, NULL, NULL, NULL};
 static const struct argp json_argp = {json_options, parse_json, NULL, NULL, NULL, NULL, NULL};
-static const struct argp stats_argp = {stats_options, parse_stats, NULL, NULL, NULL, NULL, NULL};
+static const struct argp kernel_argp = {kernel_options, parse_kernel, NULL, NULL, NULL, NULL, NULL};
 static const struct argp bars_argp = {bars_options, parse_bars, NULL, NULL, NULL, NULL, NULL};
 static const struct argp tier_argp = {tier_options, parse_tier, NULL, NULL, NULL, NULL, NULL};
 static const struct argp merge_argp = {merge_options, parse_merge, NULL, NULL, NULL, NULL, NULL};
@@ -576,7 +587,7 @@ static int find_children(enum options_set set, struct argp_child *children)
 
 	if (set & (OPTIONS_TRACE | OPTIONS_HIST | OPTIONS_EXPORT)) {
 		children[n++].argp = &filter_argp;
-		children[n++].argp = &stats_argp;
+		children[n++].argp = &kernel_argp;
 	}
 	if (set & (OPTIONS_TRACE | OPTIONS_HIST))
 		children[n++].argp = &end_argp;

@@ -29,6 +29,7 @@ struct options {
 	const char *output;   /* trace: where records go; NULL: standard output */
 	int output_fd;	      /* the same, opened; whoever opens it closes it */
 	struct by by;	      /* hist, export, trace --alive */
+	uint64_t max_conns;   /* trace, hist, export; 0: not given */
 	uint64_t max_series;  /* hist, export */
 	uint64_t expire_ns;   /* export: sets that are idle for so long leave; 0: never */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */

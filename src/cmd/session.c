@@ -375,6 +375,13 @@ static void tell_summary(const struct session *s)
 			  s->backwards + c[SF_CNT_BACKWARDS]);
 }
 
+static void tell_room(struct room room)
+{
+	log__info("room for %" PRIu64 " connections at a time: %" PRIu64
+		  " MiB of kernel memory at once, %" PRIu64 " when all are there",
+		  room.conns, room.bytes_now >> 20, room.bytes_full >> 20);
+}
+
 /* All that needs rights. */
 static int attach(struct session *s)
 {
@@ -386,6 +393,7 @@ static int attach(struct session *s)
 		.sums = s->hooks->wants_sums,
 		.by = by__mask(&s->opts->by),
 		.max_sets = s->opts->max_series,
+		.max_conns = s->opts->max_conns,
 		.force_tier = s->opts->force_tier,
 		.tier = s->opts->tier,
 	};
@@ -404,6 +412,8 @@ static int attach(struct session *s)
 	err = tracer__new(&topts, &s->tracer);
 	if (err)
 		return err;
+	if (s->opts->max_conns)
+		tell_room(tracer__room(s->tracer));
 	/* The first interval begins here, not when loading began. */
 	err = clock__sync(&s->clk);
 	if (!err)

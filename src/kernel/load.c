@@ -14,6 +14,7 @@
 #include "kernel/filters.h"
 #include "kernel/messages.h"
 #include "kernel/pidns.h"
+#include "kernel/room.h"
 #include "kernel/sums.h"
 #include "kernel/syscall_tp.h"
 #include "synfin.skel.h"
@@ -120,11 +121,7 @@ static int preallocate_maps(const struct attempt *a)
 		err = shrink_unused(a);
 	if (!err && bpf_map__max_entries(skel->maps.keyed_rows) > PREALLOCATED_ROWS)
 		err = bpf_map__set_max_entries(skel->maps.keyed_rows, PREALLOCATED_ROWS);
-	if (!err)
-		err = bpf_map__set_max_entries(skel->maps.found, PREALLOCATED_CONNS);
-	if (!err)
-		err = bpf_map__set_max_entries(skel->maps.waits, PREALLOCATED_CONNS);
-	return err ? err : bpf_map__set_max_entries(skel->maps.conns, PREALLOCATED_CONNS);
+	return err ? err : room__set(skel, PREALLOCATED_CONNS);
 }
 
 /* The same for a map that every kernel allocates at once. */
@@ -183,6 +180,8 @@ static int prepare(const struct attempt *a)
 		err = set_up_sums(a);
 	if (!err)
 		err = preallocate_maps(a);
+	if (!err && a->opts->max_conns)
+		err = room__set(a->loaded->skel, a->opts->max_conns);
 	return err ? err : shrink_unseen(a);
 }
 

@@ -348,6 +348,11 @@ int tracer__expire(struct tracer *t, uint64_t idle_ns)
 	return err ? err : expiry__look(t->expiry, t->skel, clock__mono_ns(), idle_ns);
 }
 
+struct room tracer__room(const struct tracer *t)
+{
+	return room__of(t->skel);
+}
+
 enum tier tracer__tier(const struct tracer *t)
 {
 	return choices__tier(&t->choices);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/choice.h"
+#include "kernel/room.h"
 #include "model/filter.h"
 #include "model/losses.h"
 #include "model/sums.h"
@@ -20,10 +21,11 @@ struct tracer;
 struct tracer_opts {
 	const struct filter *filter;
 	bool stages;
-	bool sums;	   /* add up in the kernel, for tracer__read_sums(): no records */
-	uint32_t by;	   /* ... kept apart by these fields, by__mask() */
-	uint64_t max_sets; /* ... in so many sets */
-	bool stats;	   /* have the kernel count runs, for tracer__run_times(), while the tracer lives */
+	bool sums;	    /* add up in the kernel, for tracer__read_sums(): no records */
+	uint32_t by;	    /* ... kept apart by these fields, by__mask() */
+	uint64_t max_sets;  /* ... in so many sets */
+	uint64_t max_conns; /* followed at a time; 0: what this kernel suggests */
+	bool stats;	    /* have the kernel count runs, for tracer__run_times(), while the tracer lives */
 	bool snapshot;	 /* only find what is there now: no connection's hook is attached, nothing to drain */
 	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
 	enum tier tier;
@@ -97,6 +99,7 @@ typedef void (*tracer_run_fn)(void *ctx, const struct tracer_run *run);
 /* Those of which the kernel counts it (kernel.bpf_stats_enabled). From any thread. */
 void tracer__run_times(const struct tracer *t, tracer_run_fn fn, void *ctx);
 
+struct room tracer__room(const struct tracer *t);
 enum tier tracer__tier(const struct tracer *t);
 const struct hook_choice *tracer__choice(const struct tracer *t, enum hook_id id);
 

@@ -2,10 +2,12 @@
 """The command line: what it refuses and how it says so, where its output may go, and `trace -- CMD`."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -460,6 +462,29 @@ def test_quiet(netns, spawn):
     assert wait_until(is_tracing, every=0.2)
     assert process.stop() == 0
     assert "synfin: ready" not in process.stderr
+
+
+@pytest.mark.parametrize("cnt", ["65535", "4194305", "", "many", "1e6"])
+def test_max_connections_refused(cnt):
+    result = synfin("hist", "--max-connections", cnt)
+    assert result.returncode == USAGE and not result.stdout
+    check_complaint(result.stderr, "--max-connections")
+
+
+def test_max_connections(netns, trace):
+    """The tables have that room, as the kernel says."""
+    tracer = trace(netns, command="hist", args=["--max-connections", 1000000])
+    assert re.search(r"room for 1000000 connections at a time: \d+ MiB of kernel memory at once, \d+ when all are there\n",
+                     tracer.process.stderr)
+    rooms = []
+    for path in Path(f"/proc/{tracer.process.pid}/fdinfo").iterdir():
+        if found := re.search(r"^max_entries:\s+(\d+)$", path.read_text(encoding="ascii"), re.M):
+            rooms.append(int(found[1]))
+    assert rooms.count(1000000) == 3, rooms
+    for sock in dial(netns, netns):
+        sock.close()
+    assert tracer.process.stop() == 0
+    assert "2 established" in tracer.process.stderr and " 0 evicted" in tracer.process.stderr
 
 
 def test_check():
