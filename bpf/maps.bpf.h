@@ -296,7 +296,8 @@ struct {
 
 /*
  * Of all other sets, as they are needed; shared by the CPUs, for elements of a per-CPU hash cannot be had as fast as
- * connections come. Inserted with the first count, never deleted; what finds no room is added to set 0.
+ * connections come. Inserted with the first count, deleted by user space when the set has left (kernel/expiry.c);
+ * what finds no room is added to set 0.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -306,7 +307,10 @@ struct {
 	__type(value, struct sf_row);
 } keyed_rows SEC(".maps");
 
-/* The number of each set (--by). Inserted with its first record, never deleted; when full, set 0 takes the rest. */
+/*
+ * The number of each set (--by). Inserted with its first record, deleted by user space when nothing was added for long; when full, set 0
+ * takes the rest.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

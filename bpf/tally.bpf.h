@@ -110,7 +110,18 @@ static __always_inline void fill_set_key(struct sf_set_key *key, const struct sf
 					    : cfg_by);
 }
 
-/* A set bears the number of the connection that it was made for. */
+/*
+ * Its number is drawn by chance, since no two are ever alike, also in a set that takes the place of one with the same key: one connection may
+ * make several, of different owners, so that its id will not do.
+ */
+static __noinline __u64 *add_set(const struct sf_set_key *key)
+{
+	__u64 number = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+
+	bpf_map_update_elem(&sets, key, &number, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&sets, key);
+}
+
 static __always_inline __u64 find_set(const struct sf_conn *c)
 {
 	struct sf_set_key key = {};
@@ -120,10 +131,8 @@ static __always_inline __u64 find_set(const struct sf_conn *c)
 		return 0;
 	fill_set_key(&key, c);
 	set = bpf_map_lookup_elem(&sets, &key);
-	if (!set) {
-		bpf_map_update_elem(&sets, &key, &c->id, BPF_NOEXIST);
-		set = bpf_map_lookup_elem(&sets, &key);
-	}
+	if (!set)
+		set = add_set(&key);
 	if (!set)
 		count(SF_CNT_FOLDED);
 	return set ? *set : 0;

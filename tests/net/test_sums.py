@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the kernel side adds up (`hist`, `export`) is what its records (`trace`) tell, to the last connection."""
 import errno
+import os
 import re
 import signal
 import socket
@@ -274,6 +275,24 @@ def test_by_service(netns, trace):
             opens[item["by"]["service"], item["labels"]["role"], item["labels"]["outcome"]] += item["count"]
     ends = {(str(port), role, "established"): count for count, port in enumerate(PORTS, 1) for role in ("client", "server")}
     assert opens == {**ends, ("5999", "client", "refused"): 1} and not interval["folded"]
+
+
+def test_sets_of_two_owners(netns, trace):
+    """A connection that makes two sets: its handshake is the listener's, what comes after accept() that process's."""
+    hist = trace(netns, command="hist", args=["--by", "pid", "--role", "server"])
+    with netns.listen() as listener:
+        child = os.fork()
+        if not child:
+            listener.accept()[0].close()
+            os._exit(0)
+        with netns.connect("127.0.0.1", listener.getsockname()[1]) as near:
+            assert near.recv(1) == b""
+        os.waitpid(child, 0)
+    (interval,) = stop(hist)
+    told = {(int(item["by"]["pid"]), item["metric"]) for item in interval["counters"] + interval["histograms"]}
+    for pid, metrics in ((os.getpid(), {"opens", "handshake"}), (child, {"accept_wait", "closes", "life"})):
+        other = {metric for owner, metric in told if owner != pid}
+        assert metrics <= {metric for owner, metric in told if owner == pid} and not metrics & other, (pid, told)
 
 
 def test_by_cgroup(netns, trace):
