@@ -30,6 +30,7 @@ struct keeper {
 	struct worker next;   /* will, when it is attached and the other is gone */
 	bool is_handing_over; /* the next one is attached, and the other told to end */
 	bool is_asked_again;  /* meanwhile */
+	bool is_ending;	      /* a signal asked for that: nobody begins any more */
 	bool is_done;
 	int status;
 };
@@ -99,6 +100,8 @@ static void reload(struct keeper *k)
 {
 	int err;
 
+	if (k->is_ending)
+		return;
 	if (k->is_handing_over) {
 		k->is_asked_again = true;
 		return;
@@ -116,7 +119,8 @@ static void reload(struct keeper *k)
 
 static void let_go(struct worker *w)
 {
-	(void)send(w->line, "", 1, MSG_NOSIGNAL);
+	(void)send(w->line, "", 1,
+		   MSG_NOSIGNAL | MSG_DONTWAIT); /* whoever does not listen is not waited for */
 }
 
 static void take_turns(struct keeper *k)
@@ -174,6 +178,7 @@ static void on_signal(struct keeper *k)
 		kill(k->now.pid, SIGUSR1);
 		break;
 	default:
+		k->is_ending = true;
 		end_next(k);
 		k->is_handing_over = false;
 		notify__send("STOPPING=1");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,13 +79,14 @@ static void raise_limit(void)
 	}
 }
 
-/* All, since none can be opened later. */
+/* All, since none can be opened later; FIFOs whose writers come one after the other must not be waited for here. */
 static enum exit_status open_files(const struct options *opts, int *ret_fds)
 {
 	raise_limit();
 	for (int i = 0; i < opts->file_cnt; i++) {
-		ret_fds[i] =
-			is_stdin(opts->files[i]) ? STDIN_FILENO : open(opts->files[i], O_RDONLY | O_CLOEXEC);
+		ret_fds[i] = is_stdin(opts->files[i])
+				     ? STDIN_FILENO
+				     : open(opts->files[i], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		if (ret_fds[i] < 0) {
 			log__error("cannot read %s: %s", opts->files[i], strerror(errno));
 			return EXIT_USAGE;
@@ -93,11 +95,24 @@ static enum exit_status open_files(const struct options *opts, int *ret_fds)
 	return EXIT_DONE;
 }
 
+/* Until there is something to read, or a writer of a FIFO has come and gone. */
+static void wait_for_writer(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
 static enum exit_status add_file(struct histsum *sum, const char *path, int fd, size_t max_input)
 {
 	struct lines lines = {.fd = fd, .max = max_input};
-	int err = add_lines(sum, is_stdin(path) ? "standard input" : path, &lines);
+	int err;
 
+	if (!is_stdin(path))
+		wait_for_writer(fd);
+	err = add_lines(sum, is_stdin(path) ? "standard input" : path, &lines);
 	lines__fini(&lines);
 	if (!is_stdin(path))
 		close(fd);

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include "kernel/batch.h"
+#include "synfin.h"
 #include "synfin.skel.h"
 
 enum where {
@@ -21,9 +22,10 @@ struct set {
 	uint64_t number;
 	struct sf_set_key key;
 	enum where where;
-	uint64_t counted; /* the sum of its counts at the last look */
-	uint64_t now;	  /* ... at this one */
-	uint64_t since_ns;
+	uint64_t counted;  /* the sum of its counts at the last look */
+	uint64_t now;	   /* ... at this one */
+	uint64_t since_ns; /* of the last change, then of the first step */
+	bool is_awaited;   /* by a TIME_WAIT */
 };
 
 struct expiry {
@@ -100,6 +102,21 @@ static int meet_sets(void *ctx, const void *keys, void *values, uint32_t cnt)
 	return err;
 }
 
+static int meet_waits(void *ctx, const void *keys, void *values, uint32_t cnt)
+{
+	struct look *l = ctx;
+	const struct sf_wait *wait = values;
+
+	(void)keys;
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct set *set = find(l->e, l->e->cnt, wait[i].set);
+
+		if (set)
+			set->is_awaited = true;
+	}
+	return 0;
+}
+
 /* Rows of a set that was made after the sets were read are counted with the next look. */
 static int count_rows(void *ctx, const void *keys, void *values, uint32_t cnt)
 {
@@ -124,8 +141,13 @@ static int look_around(struct look *l, const struct synfin_bpf *skel)
 
 	if (e->cnt)
 		qsort(e->sets, e->cnt, sizeof(*e->sets), compare);
-	for (size_t i = 0; i < e->cnt; i++)
+	for (size_t i = 0; i < e->cnt; i++) {
 		e->sets[i].now = 0;
+		e->sets[i].is_awaited = false;
+	}
+	if (!err)
+		err = batch__read(bpf_map__fd(skel->maps.waits), sizeof(uint64_t), sizeof(struct sf_wait),
+				  meet_waits, l);
 	return err ? err
 		   : batch__read(bpf_map__fd(skel->maps.keyed_rows), sizeof(struct sf_row_key),
 				 sizeof(struct sf_row), count_rows, l);
@@ -146,12 +168,15 @@ static int judge(struct set *set, int sets_fd, uint64_t now_ns, uint64_t idle_ns
 		if (set->where == SET_LEFT)
 			set->where = SET_LATE;
 	} else if (set->where == SET_LEFT) {
-		set->where = SET_GONE;
+		if (!set->is_awaited && now_ns - set->since_ns >= EXPIRY_LEAST_NS)
+			set->where = SET_GONE;
 	} else if (now_ns - set->since_ns >= idle_ns) {
 		if (set->where == SET_LISTED)
 			err = bpf_map_delete_elem(sets_fd, &set->key);
-		if (!err)
+		if (!err) {
 			set->where = SET_LEFT;
+			set->since_ns = now_ns;
+		}
 	}
 	return err;
 }

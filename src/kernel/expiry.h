@@ -3,10 +3,10 @@
  * Sets of sums (--by) to which nothing is added any more: they leave and make room. Whoever may choose names or addresses
  * could otherwise fill all sets for ever.
  *
- * A set leaves in two steps, since a program that has found it may be about to add to it. First its key is deleted, so that
- * nobody finds it any more: a connection with the same key makes a new set. Its rows are no longer shown. With the next
- * look, at least EXPIRY_LEAST_NS later, the rows are deleted, if nothing was added since; else the set is shown again, until
- * it is idle once more.
+ * A set leaves in two steps, since a program that has found it may be about to add to it, and a TIME_WAIT adds its length when it
+ * ends. First its key is deleted, so that nobody finds it any more: the next connection with that key makes a new set, of another
+ * number. Its rows are no longer shown. EXPIRY_LEAST_NS later, when no TIME_WAIT names it, they are deleted, if nothing was added
+ * meanwhile; else the set is shown again, until it is idle once more.
  */
 #ifndef SYNFIN_KERNEL_EXPIRY_H
 #define SYNFIN_KERNEL_EXPIRY_H
@@ -19,7 +19,7 @@
 struct synfin_bpf;
 struct expiry;
 
-/* Between two looks; no program runs for so long. */
+/* From the first step to the second; no program runs for so long. */
 #define EXPIRY_LEAST_NS 1000000000ULL
 
 /* 0 or -ENOMEM. */

@@ -69,6 +69,9 @@ static int allow_directories(int ruleset, const struct sandbox *box)
 {
 	int err = box->removed ? allow_directory(ruleset, box->removed, FS_REMOVE_FILE) : 0;
 
+	if (err == -EACCES) /* then it could not be removed, anyway */
+		err = 0;
+
 	for (int i = 0; !err && i < SANDBOX_MAX_FILES; i++)
 		if (box->files[i])
 			err = allow_directory(ruleset, box->files[i],

@@ -79,8 +79,7 @@ static const struct {
 	  SCMP_SYS(set_robust_list), SCMP_SYS(rseq)}},
 	{SANDBOX_COMMAND,
 	 {SCMP_SYS(kill), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(getpgrp), SCMP_SYS(getpgid)}},
-	{FOR_FILES,
-	 {SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fchmod), SCMP_SYS(fsync)}},
+	{FOR_FILES, {SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(fsync)}},
 	{FOR_FILES | FOR_REMOVED, {SCMP_SYS(unlink), SCMP_SYS(unlinkat)}},
 };
 
@@ -98,6 +97,9 @@ static const struct {
 	{ALWAYS, SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NO_NEW_PRIVS},
 	{ALWAYS, SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_SECCOMP},
 	{ALWAYS, SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS},
+#ifdef TCGETS2 /* isatty(3) of glibc 2.42 */
+	{ALWAYS, SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS2},
+#endif
 	{ALWAYS, SCMP_SYS(ioctl), 1, UINT32_MAX, TIOCGWINSZ},
 	{ALWAYS, SCMP_SYS(ioctl), 1, UINT32_MAX, PERF_EVENT_IOC_DISABLE}, /* of links that end */
 	{SANDBOX_MAPS, SCMP_SYS(bpf), 0, UINT32_MAX, BPF_MAP_LOOKUP_ELEM},
@@ -112,6 +114,7 @@ static const struct {
 	{SANDBOX_SERVES, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD},
 	{SANDBOX_COMMAND, SCMP_SYS(ioctl), 1, UINT32_MAX, TIOCGPGRP}, /* whose the terminal is */
 	{SANDBOX_COMMAND, SCMP_SYS(ioctl), 1, UINT32_MAX, TIOCSPGRP},
+	{FOR_FILES, SCMP_SYS(fchmod), 1, 07000, 0},
 	{FOR_FILES, SCMP_SYS(open), 1, O_CREAT | O_EXCL, O_CREAT | O_EXCL},
 	{FOR_FILES, SCMP_SYS(openat), 2, O_CREAT | O_EXCL, O_CREAT | O_EXCL},
 };

@@ -115,45 +115,6 @@ def test_by(netns, export):
     assert samples.value("synfin_series_folded_total") > 0
 
 
-def test_expire(netns, export):
-    """Sets that are idle make room; those that are not stay, and what is told of them is right all the time."""
-    exporter = export("--by", "service,role", "--max-series", "4", "--expire", "3s", netns=[netns])
-    begun, calls = time.monotonic(), 0
-
-    def opens(samples, port):
-        return samples.sum("synfin_opens_total", service=str(port), role="client")
-
-    with netns.listen() as kept, netns.listen() as idle, netns.listen() as late:
-        ports = [listener.getsockname()[1] for listener in (kept, idle, late)]
-
-        def call(listener, port):
-            with netns.connect("127.0.0.1", port), listener.accept()[0]:
-                pass
-
-        call(idle, ports[1])
-        while time.monotonic() - begun < 8:
-            call(kept, ports[0])
-            calls += 1
-            samples = exporter.wait_for("synfin_opens_total", calls, service=str(ports[0]), role="client")
-            assert opens(samples, ports[0]) == calls
-            assert opens(samples, ports[1]) == 1 or time.monotonic() - begun > 3
-            if calls == 1:
-                call(late, ports[2])
-                samples = exporter.wait_for("synfin_opens_total", 1, service="other", role="client")
-            wait_until(lambda: False, 0.2)
-        samples = exporter.wait_for("synfin_series_expired_total", 2)
-        assert opens(samples, ports[0]) == calls and not opens(samples, ports[1])
-        assert opens(samples, "other") == 1 and samples.value("synfin_series_expired_total") == 2
-        for port, listener in ((ports[2], late), (ports[1], idle)):
-            call(listener, port)
-            call(listener, port)
-        samples = exporter.wait_for("synfin_opens_total", 2, service=str(ports[2]), role="client")
-        assert opens(samples, ports[2]) == 2
-        assert samples.value("synfin_lost_total", **{"class": "dropped"}) == 0
-    assert exporter.process.stop() == 0
-    assert "Operation not permitted" not in exporter.process.stderr
-
-
 def test_forms(netns, export):
     """The form is the client's choice, and so is gzip."""
     exporter = export(netns=[netns])

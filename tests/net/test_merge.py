@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`synfin merge`: what several runs counted, as one; and bad files are named, with the place."""
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -120,6 +121,19 @@ def test_standard_input(tmp_path):
                             timeout=settings.PATIENCE, check=False)
     assert result.returncode == FAILED
     check_complaint(result.stderr, "standard input:1:")
+
+
+def test_pipes(tmp_path):
+    """Named ones, which their writer fills one after the other: more than fits into the first, and nothing before a while."""
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        os.mkfifo(path)
+    with subprocess.Popen([settings.SYNFIN, "merge", "--json", *paths], stdout=subprocess.PIPE, text=True) as merge:
+        time.sleep(0.3)
+        for path in paths:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"{json.dumps(GOOD)}\n" * 1000)
+        assert json.loads(merge.communicate(timeout=settings.PATIENCE)[0])["lower_bounds"] == 2000
 
 
 def run_bounded(*args):

@@ -392,6 +392,20 @@ def test_kept_again(handing_over):
 
 
 @pytest.mark.once_per_kernel
+def test_kept_ending(kept):
+    """SIGHUP after SIGTERM: nobody begins any more."""
+    exporter, _ = kept
+    (worker,) = children(exporter.process.pid)
+    os.kill(worker, signal.SIGSTOP)
+    exporter.process.child.send_signal(signal.SIGTERM)
+    assert wait_until(lambda: int(status_of(f"/proc/{worker}")["ShdPnd"], 16) & 1 << signal.SIGTERM - 1)
+    exporter.process.child.send_signal(signal.SIGHUP)
+    assert not wait_until(lambda: len(children(exporter.process.pid)) > 1, 1)
+    os.kill(worker, signal.SIGCONT)
+    assert exporter.process.wait() == 0 and exporter.process.stderr.count("/metrics\n") == 1
+
+
+@pytest.mark.once_per_kernel
 def test_kept_lost(handing_over):
     """The new worker dies when the old one is already told to end: that is a failure, for whoever starts it again."""
     exporter, old, new = handing_over
