@@ -18,11 +18,12 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
-	{"trace", "synfin trace", cmd__trace, "a line per record, live; with -- CMD only that command's"},
-	{"hist", "synfin hist", cmd__hist, "latency histograms, each interval or at exit"},
-	{"export", "synfin export", cmd__export, "serve the same to Prometheus, until stopped"},
-	{"merge", "synfin merge", cmd__merge, "histograms of many hosts or runs as one"},
-	{"check", "synfin check", cmd__check, "what this kernel lets us measure, and what is missing"},
+	{"trace", "synfin trace", cmd__trace,
+	 "print connections as they open and close; with -- CMD, only those of CMD"},
+	{"hist", "synfin hist", cmd__hist, "print latency histograms, at exit or every interval"},
+	{"export", "synfin export", cmd__export, "serve the same histograms to Prometheus"},
+	{"merge", "synfin merge", cmd__merge, "add up the histograms of several hosts or runs"},
+	{"check", "synfin check", cmd__check, "show what can be measured on this kernel, and what cannot"},
 };
 
 static const struct command *find_command(const char *name)
@@ -47,7 +48,7 @@ static int show_help(void)
 	       "Usage: synfin COMMAND [OPTION...]\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	printf("\n  synfin help COMMAND tells a command's options; man synfin tells all.\n");
+	printf("\n  synfin help COMMAND lists the options of a command; man synfin explains them.\n");
 	return fflush(stdout) ? EXIT_RUNTIME : EXIT_DONE;
 }
 

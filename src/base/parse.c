@@ -124,7 +124,7 @@ int parse__bytes(const char *what, const char *text, uint64_t min, uint64_t max,
 	if (code)
 		return fail(err, code, what, whole(text),
 			    "%s: give bytes as 65536, 512K, 64M or 1G, %llu to %llu",
-			    code == -ERANGE ? "is out of range" : "is no size", (unsigned long long)min,
+			    code == -ERANGE ? "is out of range" : "is not a size", (unsigned long long)min,
 			    (unsigned long long)max);
 	*ret = value;
 	return 0;
@@ -240,7 +240,7 @@ static int parse_network(const char *what, const char *text, struct network *ret
 			    "address");
 	default:
 		return fail(err, -EINVAL, what, whole(text),
-			    "is no address or network: write 10.0.0.0/8, fd00::/8 or ::1");
+			    "is not an address or a network: write 10.0.0.0/8, fd00::/8 or ::1");
 	}
 }
 
@@ -324,7 +324,7 @@ int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct par
 	}
 	if (!all.len || look_up_user(text, ret_uid, &gid))
 		return fail(err, -EINVAL, what, all,
-			    "is no user that can be looked up here: give the user ID, a number");
+			    "is not a user of this host: give the user ID, a number");
 	return 0;
 }
 
@@ -334,7 +334,7 @@ int parse__user(const char *what, const char *text, uint32_t *ret_uid, uint32_t 
 	struct slice all = whole(text);
 
 	if (!all.len || look_up_user(text, ret_uid, ret_gid))
-		return fail(err, -EINVAL, what, all, "is no user that can be looked up here: give its name");
+		return fail(err, -EINVAL, what, all, "is not a user of this host: give its name");
 	return 0;
 }
 
@@ -386,9 +386,9 @@ int parse__duration(const char *what, const char *text, uint64_t *ret_ns, struct
 	code = parse_digits(number, &ns);
 	if (code == -EINVAL || !unit || (fraction.at && !fraction.len))
 		return fail(err, -EINVAL, what, all,
-			    "is no duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
+			    "is not a duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
 	if (parse_fraction(fraction, unit, &fraction_ns))
-		return fail(err, -EINVAL, what, all, "is finer than a nanosecond: drop digits");
+		return fail(err, -EINVAL, what, all, "is finer than a nanosecond: use fewer digits");
 	if (code || __builtin_mul_overflow(ns, unit, &ns) || __builtin_add_overflow(ns, fraction_ns, &ns) ||
 	    ns > INT64_MAX)
 		return fail(err, -ERANGE, what, all, "is out of range: at most 292 years");

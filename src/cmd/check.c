@@ -122,8 +122,8 @@ int cmd__check(int argc, char **argv)
 	struct utsname uts;
 	struct term term;
 	int err, status = options__parse(OPTIONS_CHECK, NULL,
-					 "Try every hook and tell what this kernel lets us measure.", argc,
-					 argv, &opts);
+					 "Try every hook, and show what can be measured on this kernel.",
+					 argc, argv, &opts);
 
 	if (status)
 		return status;

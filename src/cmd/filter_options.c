@@ -38,29 +38,29 @@ _Static_assert((int)__KEY_MAX <= OPTIONS_KEYS, "each has its place in options.gi
 
 static const struct argp_option filter_options[] = {
 	{NULL, 0, NULL, 0,
-	 "Filters (several values by comma or repetition; different kinds must all hold):", 1},
-	{"pid", 'p', "PID,...", 0, "connections of these processes, their threads included", 1},
-	{"tree", KEY_TREE, "PID,...", 0, "of these and their descendants, present and future", 1},
-	{"comm", 'c', "GLOB", 0, "of tasks with a name like this; * any run, ? any one character", 1},
-	{"uid", 'u', "USER,...", 0, "of tasks of these users, by number or name", 1},
-	{"cgroup", KEY_CGROUP, "PATH", 0, "of tasks in this cgroup (v2) or below", 1},
+	 "Filters (a connection must pass all of them; of several values of one filter, any):", 1},
+	{"pid", 'p', "PID,...", 0, "connections of these processes", 1},
+	{"tree", KEY_TREE, "PID,...", 0, "of these processes and their descendants, present and future", 1},
+	{"comm", 'c', "GLOB", 0, "of tasks whose name matches; * is any run of characters, ? any one", 1},
+	{"uid", 'u', "USER,...", 0, "of tasks of these users (number or name)", 1},
+	{"cgroup", KEY_CGROUP, "PATH", 0, "of tasks in this cgroup (v2) or below it", 1},
 	{"port", 'P', "PORTS", 0, "with one of these ports on either end: 80,443,8000-8100", 1},
-	{"service", KEY_SERVICE, "PORTS", 0, "with one of these on the end that listens", 1},
+	{"service", KEY_SERVICE, "PORTS", 0, "with one of these ports on the listening end", 1},
 	{"lport", KEY_LPORT, "PORTS", 0, "with one of these ports on this end", 1},
 	{"rport", KEY_RPORT, "PORTS", 0, "with one of these ports on the other end", 1},
-	{"addr", KEY_ADDR, "NET,...", 0, "with either address in one of these: 10.0.0.0/8,fd00::/8,::1", 1},
-	{"laddr", KEY_LADDR, "NET,...", 0, "with the address of this end in one of these", 1},
-	{"raddr", KEY_RADDR, "NET,...", 0, "with the address of the other end in one of these", 1},
-	{"netns", KEY_NETNS, "NAME|PID|PATH|INODE", 0, "in this network namespace; NAME is one of ip netns",
-	 1},
-	{"ipv4", '4', NULL, 0, "IPv4 only, v4-mapped included", 1},
+	{"addr", KEY_ADDR, "NET,...", 0,
+	 "with either address in one of these networks: 10.0.0.0/8,fd00::/8,::1", 1},
+	{"laddr", KEY_LADDR, "NET,...", 0, "with the address of this end in one of these networks", 1},
+	{"raddr", KEY_RADDR, "NET,...", 0, "with the address of the other end in one of these networks", 1},
+	{"netns", KEY_NETNS, "NAME|PID|PATH|INODE", 0, "in this network namespace; NAME as in ip netns", 1},
+	{"ipv4", '4', NULL, 0, "IPv4 only, including v4-mapped", 1},
 	{"ipv6", '6', NULL, 0, "IPv6 only", 1},
 	{"role", KEY_ROLE, "ROLE,...", 0, "client, server or both (simultaneous open)", 1},
 	{"outcome", KEY_OUTCOME, "WORD,...", 0, "only opens and closes with one of these outcomes", 1},
-	{"failed", KEY_FAILED, NULL, 0, "opens that were not established, closes other than fin", 1},
+	{"failed", KEY_FAILED, NULL, 0, "only opens that were not established, and closes other than fin", 1},
 	{"min-handshake", KEY_MIN_HANDSHAKE, "TIME", 0,
-	 "whose handshake took at least so long: 250us, 10ms, 1.5s", 1},
-	{"min-close", KEY_MIN_CLOSE, "TIME", 0, "closes that took at least so long, from the first FIN", 1},
+	 "whose handshake took at least TIME: 250us, 10ms, 1.5s", 1},
+	{"min-close", KEY_MIN_CLOSE, "TIME", 0, "closes that took at least TIME from the first FIN", 1},
 	{0},
 };
 
@@ -192,7 +192,7 @@ static error_t add_role(struct filter *f, const char *word)
 	enum sf_role role;
 
 	if (names__parse_role(word, &role)) {
-		log__error("--role: '%s' is no role: choose client, server or both", word);
+		log__error("--role: '%s' is not a role: choose client, server or both", word);
 		return OPTIONS_TOLD;
 	}
 	f->roles |= 1 << role;
@@ -208,7 +208,7 @@ static void tell_outcomes(const char *word)
 	for (unsigned int i = 1; i < __SF_OUT_MAX; i++)
 		if (!names__parse_outcome(names__outcome(i), &known) && known == i)
 			str__appendf(&text, "%s%s", text.len ? ", " : "", names__outcome(i));
-	log__error("--outcome: '%s' is no outcome: choose from %s", word, str__text(&text));
+	log__error("--outcome: '%s' is not an outcome: choose from %s", word, str__text(&text));
 	str__fini(&text);
 }
 
@@ -231,7 +231,7 @@ static error_t set_minimum(const char *what, const char *arg, uint64_t *ret_ns)
 	if (parse__duration(what, arg, ret_ns, &err))
 		return options__refuse(&err);
 	if (!*ret_ns) {
-		log__error("%s: '%s' is no minimum: give a time above 0, or leave it out", what, arg);
+		log__error("%s: '%s' is not a minimum: give a time above 0, or leave it out", what, arg);
 		return OPTIONS_TOLD;
 	}
 	return 0;

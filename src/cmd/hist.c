@@ -26,10 +26,10 @@ static const struct session_hooks session_hooks = {
 int cmd__hist(int argc, char **argv)
 {
 	struct options opts;
-	int status =
-		options__parse(OPTIONS_HIST, NULL,
-			       "Histograms of handshakes, accept waits, closes and lives of TCP connections.",
-			       argc, argv, &opts);
+	int status = options__parse(OPTIONS_HIST, NULL,
+				    "Print histograms of how long handshakes, accept waits, closes and lives "
+				    "of TCP connections take.",
+				    argc, argv, &opts);
 
 	return status ? status : session__run(&opts, &session_hooks, &opts);
 }

@@ -159,11 +159,11 @@ int cmd__merge(int argc, char **argv)
 	struct histsum sum = {0};
 	struct options opts;
 	int *fds;
-	enum exit_status status =
-		options__parse(OPTIONS_MERGE, "FILE...",
-			       "Add up what hist --json and export --state wrote, of many hosts or runs. The "
-			       "FILE - is standard input.",
-			       argc, argv, &opts);
+	enum exit_status status = options__parse(
+		OPTIONS_MERGE, "FILE...",
+		"Add up what hist --json and export --state wrote on several hosts or in several runs. The "
+		"FILE - is standard input.",
+		argc, argv, &opts);
 
 	if (status)
 		return status;

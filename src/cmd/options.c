@@ -52,24 +52,23 @@ enum key {
 
 static const struct argp_option trace_options[] = {
 	{"stages", KEY_STAGES, NULL, 0,
-	 "also a record for each stage: SYN, SYN-ACK, ... FIN, with sequence numbers", 2},
-	{"alive", KEY_ALIVE, NULL, 0, "only the connections that are there now: state, owner, age; then exit",
-	 2},
-	{"output", 'o', "FILE", 0, "write to this file, where CMD writes to standard output, too", 2},
+	 "also print each stage (SYN, SYN-ACK, ... FIN) with its sequence numbers", 2},
+	{"alive", KEY_ALIVE, NULL, 0, "print the connections that exist now (state, owner, age) and exit", 2},
+	{"output", 'o', "FILE", 0, "write to this file instead of standard output", 2},
 	{"by", KEY_BY, "FIELD,...", 0,
-	 "with --alive: how many in each state, for each value of: comm pid service lport rport raddr cgroup "
+	 "with --alive: count them by state for each comm pid service lport rport raddr cgroup "
 	 "netns role",
 	 2},
 	{"color", KEY_COLOR, "WHEN", 0,
-	 "failures in colour: auto (on a terminal, without NO_COLOR), always, never", 3},
+	 "show failures in colour: auto (on a terminal, unless NO_COLOR is set), always, never", 3},
 	{0},
 };
 
 static const struct argp_option series_options[] = {
 	{"by", KEY_BY, "FIELD,...", 0,
-	 "histograms for each value of: comm pid service lport rport raddr cgroup netns role", 2},
-	{"max-series", KEY_MAX_SERIES, "N", 0,
-	 "at most so many sets of them, the rest is added to 'other' (1000)", 2},
+	 "a set of histograms for each comm pid service lport rport raddr cgroup netns role", 2},
+	{"max-series", KEY_MAX_SERIES, "N", 0, "keep at most N such sets, and add the rest to 'other' (1000)",
+	 2},
 	{0},
 };
 
@@ -80,44 +79,46 @@ static const struct argp_option hist_options[] = {
 
 static const struct argp_option export_options[] = {
 	{"expire", KEY_EXPIRE, "SEC", 0,
-	 "sets of --by to which nothing was added for SEC seconds (or 90m, 2h) leave: 1h, or never", 2},
+	 "drop a set of --by when nothing was added to it for SEC seconds (or 90m, 2h, never; 1h)", 2},
 	{"listen", KEY_LISTEN, "ADDR:PORT", 0,
-	 "serve HTTP there (127.0.0.1:9842); [ADDR]:PORT for IPv6, unix:PATH[,mode=0600] for a Unix socket",
+	 "serve HTTP at this address (127.0.0.1:9842); [ADDR]:PORT for IPv6, unix:PATH[,mode=0600] for a "
+	 "Unix socket",
 	 2},
 	{"allow-host", KEY_ALLOW_HOST, "NAME,...", 0,
-	 "host names that scrapers may ask for besides addresses, localhost and the name of this machine; "
+	 "also answer requests for these host names, besides addresses, localhost and the name of this "
+	 "machine; "
 	 "*.example.com, or * for any",
 	 2},
 	{"textfile", KEY_TEXTFILE, "PATH", 0,
-	 "write the classic text to this file, at the end and each interval; serve nothing unless --listen "
-	 "is given",
+	 "write the metrics to this file every interval and at exit, and serve HTTP only if --listen is "
+	 "given",
 	 2},
 	{"interval", 'i', "SEC", 0, "write the text file every SEC seconds (or 500ms, 2m)", 2},
-	{"state", KEY_STATE, "PATH", 0, "at SIGUSR1 write all sums to this file, for synfin merge", 2},
+	{"state", KEY_STATE, "PATH", 0, "write all histograms to this file at SIGUSR1, for synfin merge", 2},
 	{"config", KEY_CONFIG, "FILE", 0,
-	 "options from a file, read again at SIGHUP: a line for each, as \"rport = 443\"", 2},
+	 "read options from this file, and again at SIGHUP: one per line, as \"rport = 443\"", 2},
 	{"buckets", KEY_BUCKETS, "SET", 0,
-	 "bounds of the histograms: default, exact (all that are measured), or a list as 1048576ns,...", 2},
+	 "bounds of the histograms: default, exact (all that are measured), or a list: 1048576ns,...", 2},
 	{"semconv", KEY_SEMCONV, "NAMES", 0,
-	 "names of the metrics: synfin, or otel as proposed for OpenTelemetry", 2},
+	 "names of the metrics: synfin, or otel (as proposed for OpenTelemetry)", 2},
 	{0},
 };
 
 static const struct argp_option end_options[] = {
-	{"duration", KEY_DURATION, "SEC", 0, "end after SEC seconds (or 500ms, 2m)", 2},
-	{"count", KEY_COUNT, "N", 0, "end after N records (trace) or N intervals (hist)", 2},
+	{"duration", KEY_DURATION, "SEC", 0, "stop after SEC seconds (or 500ms, 2m)", 2},
+	{"count", KEY_COUNT, "N", 0, "stop after N records (trace) or N intervals (hist)", 2},
 	{0},
 };
 
 static const struct argp_option json_options[] = {
-	{"json", KEY_JSON, NULL, 0, "JSON lines", 3},
+	{"json", KEY_JSON, NULL, 0, "print JSON lines", 3},
 	{0},
 };
 
 static const struct argp_option kernel_options[] = {
 	{"max-connections", KEY_MAX_CONNS, "N", 0,
 	 "follow up to N connections at a time (262144; before Linux 6.1 65536)", 3},
-	{"stats", KEY_STATS, NULL, 0, "have the kernel count how often and how long the BPF programs run", 3},
+	{"stats", KEY_STATS, NULL, 0, "let the kernel count how often and how long the BPF programs run", 3},
 	{0},
 };
 
@@ -127,22 +128,24 @@ static const struct argp_option merge_options[] = {
 };
 
 static const struct argp_option bars_options[] = {
-	{"bars", KEY_BARS, NULL, 0, "draw each histogram; on a terminal it is a line otherwise", 3},
+	{"bars", KEY_BARS, NULL, 0, "draw each histogram with bars, instead of one line each on a terminal",
+	 3},
 	{0},
 };
 
 static const struct argp_option tier_options[] = {
-	{"tier", KEY_TIER, "TIER", 0, "full, kprobe or tracepoint instead of the best to be had", 3},
+	{"tier", KEY_TIER, "TIER", 0,
+	 "use this tier (full, kprobe, tracepoint) instead of the best one available", 3},
 	{0},
 };
 
 static const struct argp_option common_options[] = {
-	{"quiet", 'q', NULL, 0, "no messages but errors", 3},
-	{"user", KEY_USER, "NAME", 0, "go on as this user after the start", 3},
-	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0, "keep all rights after the start, for debugging", 3},
-	{"verbose", KEY_VERBOSE, NULL, 0, "tell what is tried and why it fails", 3},
-	{"help", 'h', NULL, 0, "this list", 3},
-	{"version", 'V', NULL, 0, "the version of synfin", 3},
+	{"quiet", 'q', NULL, 0, "print no messages but errors", 3},
+	{"user", KEY_USER, "NAME", 0, "change to this user once everything is attached", 3},
+	{"no-sandbox", KEY_NO_SANDBOX, NULL, 0, "keep all rights after the start (for debugging)", 3},
+	{"verbose", KEY_VERBOSE, NULL, 0, "say what is tried, and why it fails", 3},
+	{"help", 'h', NULL, 0, "print this list", 3},
+	{"version", 'V', NULL, 0, "print the version", 3},
 	{0},
 };
 
@@ -208,7 +211,7 @@ static error_t set_color(enum term_color *ret_color, const char *arg)
 {
 	if (!term__parse_color(arg, ret_color))
 		return 0;
-	log__error("--color: '%s' is no choice: it is auto, always or never", arg);
+	log__error("--color: '%s' is not a choice: use auto, always or never", arg);
 	return OPTIONS_TOLD;
 }
 
@@ -246,9 +249,10 @@ static error_t parse_trace(int key, char *arg, struct argp_state *state)
 		return check_trace(o);
 	case ARGP_KEY_ARG:
 		if (!state->quoted) {
-			log__error("'%s' is no option: to trace a command write -- before it: synfin trace "
-				   "-- %s",
-				   arg, arg);
+			log__error(
+				"'%s' is not an option: to trace a command write -- before it: synfin trace "
+				"-- %s",
+				arg, arg);
 			return OPTIONS_TOLD;
 		}
 		o->cmd = &state->argv[state->next - 1];
@@ -314,7 +318,7 @@ static error_t set_naming(enum naming *ret_naming, const char *arg)
 	} else if (!strcmp(arg, "otel")) {
 		*ret_naming = NAMING_OTEL;
 	} else {
-		log__error("--semconv: '%s' is no convention: choose synfin or otel", arg);
+		log__error("--semconv: '%s' is not a set of names: choose synfin or otel", arg);
 		return OPTIONS_TOLD;
 	}
 	return 0;
@@ -333,7 +337,7 @@ static error_t set_path(const char *what, const char **ret_path, const char *arg
 		log__error("%s: '' is empty: give the path of a file", what);
 		break;
 	case -EOPNOTSUPP:
-		log__error("%s: '%s' is there and no regular file: choose another name", what, arg);
+		log__error("%s: '%s' exists and is not a regular file: choose another name", what, arg);
 		break;
 	default:
 		log__error("%s: '%s' cannot be written: %s", what, arg, strerror(-err));
@@ -448,7 +452,7 @@ static error_t parse_tier(int key, char *arg, struct argp_state *state)
 	if (key != KEY_TIER)
 		return ARGP_ERR_UNKNOWN;
 	if (tier__parse(arg, &o->tier)) {
-		log__error("--tier: '%s' is no tier: choose full, kprobe or tracepoint", arg);
+		log__error("--tier: '%s' is not a tier: choose full, kprobe or tracepoint", arg);
 		return OPTIONS_TOLD;
 	}
 	o->force_tier = true;

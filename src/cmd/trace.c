@@ -44,8 +44,10 @@ int cmd__trace(int argc, char **argv)
 	struct options opts;
 	int status = options__parse(
 		OPTIONS_TRACE, "[-- CMD...]",
-		"Show TCP connections as they open, are accepted, close and leave TIME_WAIT. "
-		"With CMD, only its own and its children's, until it ends; its exit status is passed on.",
+		"Print a line when a TCP connection opens, is accepted, closes or leaves TIME_WAIT. "
+		"With CMD, run it, and print only the connections of CMD and its descendants until it ends; "
+		"the exit "
+		"status is that of CMD.",
 		argc, argv, &opts);
 
 	if (!status)

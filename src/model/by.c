@@ -67,9 +67,9 @@ int by__parse(const char *what, const char *text, struct by *by, struct parse_er
 
 		snprintf(word, sizeof(word), "%.*s", len < sizeof(word) ? (int)len : (int)sizeof(word), text);
 		if (by__find(word, &field))
-			return refuse(what, word, "is no field to keep apart", err);
+			return refuse(what, word, "is not a field of --by", err);
 		if (has_field(&sum, field))
-			return refuse(what, word, "is there twice, each can be once", err);
+			return refuse(what, word, "is given twice", err);
 		sum.fields[sum.cnt++] = field;
 		if (!text[len])
 			break;

@@ -173,7 +173,7 @@ static void test_durations(void **state)
 	assert_int_equal(parse__duration("--min-close", "5", &ns, &err), -EINVAL);
 	assert_string_equal(
 		err.text,
-		"--min-close: '5' is no duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
+		"--min-close: '5' is not a duration with a unit: write 300ms, 2s or 1.5us (ns us ms s m h)");
 }
 
 static void test_globs(void **state)
