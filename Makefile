@@ -28,7 +28,8 @@ LIBS	 += $(TLS:%=-Wl,--defsym=%=no_tls)
 LIBS	 += $(foreach f,initgroups getpwuid,-Wl,--wrap=$(f) -Wl,--defsym=__wrap_$(f)=abort)
 endif
 ifneq ($(SANITIZE),)
-CFLAGS	 += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+# `override`, since CFLAGS may be given on the command line.
+override CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS	 += -fsanitize=$(SANITIZE)
 endif
 ifneq ($(V),1)
@@ -147,7 +148,7 @@ $(O)/tests/witness: tests/exact/witness.c $(O)/tests/witness.skel.h
 
 -include $(wildcard $(O)/tests/*.d)
 
-.PHONY: unit sanitized test test-unit test-net test-exact test-vm check-budget test-all accuracy bench bench-scale bench-insn budget run
+.PHONY: fuzz fuzzers all-fuzzers unit sanitized test test-unit test-net test-exact test-vm check-budget test-all accuracy bench bench-scale bench-insn budget run
 unit: $(UNIT)
 sanitized:
 	$(Q)$(MAKE) --no-print-directory O=$(O)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g' unit
@@ -174,11 +175,23 @@ check-budget: ## what synfin takes in instructions against tests/bench/budget, i
 	$(SUB) deps-vm
 	$(SUB) static $(O)/tests/load
 	$(Q)$(PYTHON) tests/run.py --build $(O) budget
+fuzz: ## each parser of foreign bytes for SECONDS= (30), with libFuzzer; what is found is kept in build/fuzz
+	$(SUB) deps-fuzz
+	$(SUB) fuzzers
+	$(Q)$(PYTHON) tests/fuzz/run.py --build $(O)/fuzz --seconds $(or $(SECONDS),30)
+fuzzers:
+	$(SUB) O=$(O)/fuzz CC=$(CLANG) SANITIZE=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' WARN= all-fuzzers
+all-fuzzers: $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/oracle.h $(O)/libcore.a $(O)/src/cmd/config.o $(O)/metrics.pb-c.h
+	@echo '  FUZZ   $@'
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) $< -o $@ $(O)/src/cmd/config.o $(O)/libcore.a \
+		-fsanitize=fuzzer -lmicrohttpd -lprotobuf-c -ljson-c -lseccomp -lcap-ng -lz -lm
 test-all: ## all of these
 	$(SUB) deps-test
 	$(SUB) deps-vm
-	$(SUB) $(BUILT_FOR_NET) static unit sanitized
-	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact vm budget
+	$(SUB) deps-fuzz
+	$(SUB) $(BUILT_FOR_NET) static unit sanitized fuzzers
+	$(Q)$(PYTHON) tests/run.py --build $(O) unit net exact vm budget fuzz
 
 # The whole path of a file, as one word of the shell's, whatever the directory is called.
 path = '$(subst ','\'',$(abspath $(1)))'
@@ -213,7 +226,7 @@ budget: ## lower tests/bench/budget to what synfin takes now
 	$(BENCH_INSN) --json $(O)/insn.json --update
 
 # --- house-keeping ---
-C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c tests/exact/*.c)
+C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c tests/exact/*.c tests/fuzz/*.[ch])
 .PHONY: lint format check-headers check-layers install
 lint: check-headers check-layers $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
 	clang-format --dry-run -Werror $(C_FILES)
@@ -259,8 +272,9 @@ TEST_PKGS  := $(BUILD_PKGS) libcmocka-dev libasan8 libubsan1 python3 python3-pyt
 VM_PKGS	   := $(BUILD_PKGS) liblzma-dev libbz2-dev libzstd-dev $(shell cat tests/vm/packages.txt)
 BENCH_PKGS := $(BUILD_PKGS) python3 python3-pytest libbpf-tools util-linux
 LINT_PKGS  := $(BUILD_PKGS) clang-format clang-tidy cppcheck
+FUZZ_PKGS  := $(BUILD_PKGS) libclang-rt-dev python3
 
-.PHONY: tools deps deps-test deps-vm deps-bench deps-lint
+.PHONY: tools deps deps-test deps-vm deps-bench deps-lint deps-fuzz
 tools:
 	@for t in $(CLANG) $(BPFTOOL) $(CC); do command -v $$t >/dev/null || \
 		{ echo "synfin: $$t is missing: run 'make deps' as root, which installs it" >&2; exit 1; }; done
@@ -275,5 +289,7 @@ deps-vm:
 	@scripts/install-packages $(VM_PKGS)
 deps-bench:
 	@scripts/install-packages $(BENCH_PKGS)
+deps-fuzz:
+	@scripts/install-packages $(FUZZ_PKGS)
 deps-lint:
 	@scripts/install-packages $(LINT_PKGS)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the suites named (unit, net, exact, vm, budget) and ends with the one line that sums them up. The line before says how
+"""Runs the suites named (unit, net, exact, vm, budget, fuzz) and ends with the one line that sums them up. The line before says how
 many of those that passed did so only when they were run once more.
 
 The unit tests run twice, plain and with ASan and UBSan; the connection tests and the exact ones on the running kernel;
-vm on the kernels of tests/vm; budget counts instructions on one of them. Exit status 1 when anything failed or nothing ran.
+vm on the kernels of tests/vm; budget counts instructions on one of them; fuzz runs each target for ten seconds. Exit status 1 when anything failed or nothing ran.
 """
 import argparse
 import os
@@ -121,15 +121,21 @@ def run_budget(build):
     return run_summed(ROOT / "tests/bench/insn.py", "--check", "--json", build / "insn.json", env=env)
 
 
+def run_fuzz(build):
+    """Briefly: `make fuzz` takes its time."""
+    return run_summed(ROOT / "tests/fuzz/run.py", "--build", build / "fuzz", "--seconds", "10")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=Path, default=ROOT / "build")
-    parser.add_argument("suites", nargs="+", choices=["unit", "net", "exact", "vm", "budget"])
+    parser.add_argument("suites", nargs="+", choices=["unit", "net", "exact", "vm", "budget", "fuzz"])
     args = parser.parse_args()
     build = args.build.resolve()
     sums = Counts()
     for suite in args.suites:
-        sums.add({"unit": run_unit, "net": run_net, "exact": run_exact, "vm": run_vm, "budget": run_budget}[suite](build))
+        sums.add({"unit": run_unit, "net": run_net, "exact": run_exact, "vm": run_vm, "budget": run_budget,
+                  "fuzz": run_fuzz}[suite](build))
     print(f"{sums.again} at the second try\n{sums}")
     return 1 if sums.failed or not sums.passed else 0
 

@@ -40,7 +40,8 @@ static int add_line(struct config *config, const char *path, unsigned int number
 		return 0;
 	value = key + key_len + strspn(key + key_len, BLANK);
 	if (!key_len || *key == '-' || (*value && *value != '=')) {
-		log__error("%s:%u: '%.40s' is no option: write key = value, or key alone", path, number, key);
+		log__error("%s:%u: '%.40s' is not an option: write key = value, or key alone", path, number,
+			   key);
 		return -EINVAL;
 	}
 	/* Shortened, too, as the parser takes them. */
@@ -59,7 +60,7 @@ static int add_line(struct config *config, const char *path, unsigned int number
 /* All lines but for a NUL, behind which nothing would be read. */
 static int add_lines(struct config *config, const char *path, const struct str *text)
 {
-	char *line = text->buf, *end = text->buf + text->len, *next;
+	char *line = text->buf, *end = line ? line + text->len : NULL, *next;
 	unsigned int number = 0;
 	int err = 0;
 
@@ -70,7 +71,8 @@ static int add_lines(struct config *config, const char *path, const struct str *
 		*next = '\0';
 		number++;
 		if (strlen(line) < (size_t)(next - line)) {
-			log__error("%s:%u: there is a NUL in this line: it is no text", path, number);
+			log__error("%s:%u: there is a NUL in this line: this is not a text file", path,
+				   number);
 			return -EINVAL;
 		}
 		err = add_line(config, path, number, line);
@@ -88,7 +90,7 @@ int config__read(const char *path, struct config *ret_config)
 
 	if (err)
 		log__error("cannot read %s: %s", path,
-			   err == -EOPNOTSUPP ? "it is no regular file"
+			   err == -EOPNOTSUPP ? "it is not a regular file"
 			   : err == -EFBIG    ? "it holds more than 1 MiB"
 					      : strerror(-err));
 	else
