@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rights that are left after `ready`, as the kernel tells them, and what still works with these."""
+"""The rights that are left after `ready`, as the kernel tells them, and what still works with these. What is in a guest, too, is what
+a kernel may see differently.
+"""
 import contextlib
 import http.client
 import json
@@ -51,9 +53,9 @@ def check_dropped(pid, expected):
 
 @pytest.mark.parametrize("command, args, expected", [
     ("trace", [], MAPS | DAC_READ_SEARCH),
-    ("trace", ["--stats"], MAPS | DAC_READ_SEARCH),
+    pytest.param("trace", ["--stats"], MAPS | DAC_READ_SEARCH, marks=pytest.mark.native),
     ("hist", [], MAPS),
-    ("hist", ["--by", "comm,cgroup", "-i", "100ms"], MAPS | DAC_READ_SEARCH),
+    pytest.param("hist", ["--by", "comm,cgroup", "-i", "100ms"], MAPS | DAC_READ_SEARCH, marks=pytest.mark.native),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else None)
 def test_dropped(netns, trace, command, args, expected):
     tracer = trace(netns, command=command, args=args)
@@ -74,6 +76,7 @@ def export(stack):
     return start
 
 
+@pytest.mark.once_per_kernel
 def test_dropped_export(netns, export, tmp_path):
     exporter = export("--state", tmp_path / "state", netns=[netns])
     assert exporter.request().status == 200
@@ -83,7 +86,7 @@ def test_dropped_export(netns, export, tmp_path):
     assert exporter.process.stop() == 0
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_directory_of_another(netns, export, tmp_path):
     """Root without CAP_DAC_OVERRIDE could not write there."""
     directory = tmp_path / "theirs"
@@ -111,6 +114,7 @@ def check(*args):
     return subprocess.run([settings.SYNFIN, "check", *tier_args(), *args], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.once_per_kernel
 def test_check():
     names = {"trace": DAC_READ_SEARCH | MAPS, "trace -- CMD": DAC_READ_SEARCH | MAPS | KILL, "hist, export": MAPS,
              "... --by cgroup": DAC_READ_SEARCH | MAPS, "merge, check": 0}
@@ -125,7 +129,7 @@ def test_check():
     assert "no_new_privs: no, seccomp: no, Landlock: no" in check("--no-sandbox")
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_no_sandbox(netns, trace):
     tracer = trace(netns, args=["--no-sandbox"])
     assert re.search(r"ready: .*; all rights are kept \(--no-sandbox\)$", tracer.process.stderr, re.M)
@@ -134,7 +138,7 @@ def test_no_sandbox(netns, trace):
     assert caps(status) == caps(OWN)
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_command(netns):
     """It runs as we were called: the rights of the caller, none of our descriptors, no signal blocked."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--json", "--", "sh", "-c",
@@ -157,7 +161,7 @@ def end_twice(process):
     process.child.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_command_of_another_user(netns):
     """A command that has changed its user is ended all the same."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--", "setpriv", "--reuid", "65534", "--clear-groups", "--regid",
@@ -210,7 +214,7 @@ def test_user(netns, trace, export):
     assert exporter.process.stop() == 0
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_user_of_command(netns):
     """The command is the caller's all the same, and is ended."""
     process = Process([settings.SYNFIN, "trace", *tier_args(), "--user", "nobody", "--", "sh", "-c",
@@ -241,7 +245,7 @@ def kept(netns, export, tmp_path):
     return export("--config", path), path
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept(kept):
     """The parent alone can begin anew, and has nothing to do with the network or BPF."""
     exporter, _ = kept
@@ -254,7 +258,7 @@ def test_kept(kept):
     assert not is_there(worker)
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 @pytest.mark.parametrize("who", ["parent", "worker"])
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_kept_killed(netns, export, tmp_path, who, user):
@@ -274,7 +278,7 @@ def test_kept_killed(netns, export, tmp_path, who, user):
         assert "ended by signal 9" in exporter.process.stderr
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_fails(kept):
     """A reload that cannot load changes nothing; one that can replaces the worker, and nobody is refused meanwhile."""
     exporter, path = kept
@@ -306,7 +310,7 @@ def test_kept_fails(kept):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_unix_socket(netns, export, tmp_path):
     """The parent removes it: when another takes its place, and at the end; and that of a configuration that fails."""
     path, first, second = tmp_path / "synfin.conf", tmp_path / "first", tmp_path / "second"
@@ -336,7 +340,7 @@ def test_kept_unix_socket(netns, export, tmp_path):
     assert not second.exists()
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_notifies(netns, export, tmp_path):
     """The service manager is told by the parent: it listens to nobody else (NotifyAccess=main)."""
     path, conf = str(tmp_path / "notify"), tmp_path / "synfin.conf"
@@ -378,7 +382,7 @@ def handing_over(kept):
     return exporter, old, new
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_again(handing_over):
     """SIGHUP while one worker takes over from another: a third one does from that."""
     exporter, old, new = handing_over
@@ -391,7 +395,7 @@ def test_kept_again(handing_over):
     assert exporter.process.stop(signal.SIGTERM) == 0
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_ending(kept):
     """SIGHUP after SIGTERM: nobody begins any more."""
     exporter, _ = kept
@@ -405,7 +409,7 @@ def test_kept_ending(kept):
     assert exporter.process.wait() == 0 and exporter.process.stderr.count("/metrics\n") == 1
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_lost(handing_over):
     """The new worker dies when the old one is already told to end: that is a failure, for whoever starts it again."""
     exporter, old, new = handing_over
@@ -416,7 +420,7 @@ def test_kept_lost(handing_over):
     assert not is_there(old)
 
 
-@pytest.mark.once_per_kernel
+@pytest.mark.native
 def test_kept_hurried(kept):
     """SIGHUP again and again, and SIGTERM in the midst of it: one worker is left, and then none."""
     exporter, _ = kept
