@@ -168,7 +168,9 @@ static int judge(struct set *set, int sets_fd, uint64_t now_ns, uint64_t idle_ns
 		if (set->where == SET_LEFT)
 			set->where = SET_LATE;
 	} else if (set->where == SET_LEFT) {
-		if (!set->is_awaited && now_ns - set->since_ns >= EXPIRY_LEAST_NS)
+		if (set->is_awaited) /* until a while after: its end may be about to be added */
+			set->since_ns = now_ns;
+		else if (now_ns - set->since_ns >= EXPIRY_LEAST_NS)
 			set->where = SET_GONE;
 	} else if (now_ns - set->since_ns >= idle_ns) {
 		if (set->where == SET_LISTED)

@@ -5,7 +5,7 @@
  *
  * A set leaves in two steps, since a program that has found it may be about to add to it, and a TIME_WAIT adds its length when it
  * ends. First its key is deleted, so that nobody finds it any more: the next connection with that key makes a new set, of another
- * number. Its rows are no longer shown. EXPIRY_LEAST_NS later, when no TIME_WAIT names it, they are deleted, if nothing was added
+ * number. Its rows are no longer shown. When no TIME_WAIT has named it for EXPIRY_LEAST_NS they are deleted, if nothing was added
  * meanwhile; else the set is shown again, until it is idle once more.
  */
 #ifndef SYNFIN_KERNEL_EXPIRY_H
