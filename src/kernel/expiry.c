@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/array.h"
 #include "kernel/batch.h"
 #include "synfin.h"
 #include "synfin.skel.h"
@@ -72,18 +73,11 @@ struct look {
 
 static int append(struct expiry *e, const struct set *set)
 {
-	size_t more = e->cap ? 2 * e->cap : 64;
-	struct set *bigger;
+	int err = array__grow((void **)&e->sets, e->cnt, &e->cap, sizeof(*e->sets));
 
-	if (e->cnt == e->cap) {
-		bigger = reallocarray(e->sets, more, sizeof(*e->sets));
-		if (!bigger)
-			return -ENOMEM;
-		e->sets = bigger;
-		e->cap = more;
-	}
-	e->sets[e->cnt++] = *set;
-	return 0;
+	if (!err)
+		e->sets[e->cnt++] = *set;
+	return err;
 }
 
 static int meet_sets(void *ctx, const void *keys, void *values, uint32_t cnt)
@@ -201,15 +195,8 @@ static int collect_rows(void *ctx, const void *keys, void *values, uint32_t cnt)
 
 		if (!set || set->where != SET_GONE)
 			continue;
-		if (k->cnt == k->cap) {
-			size_t more = k->cap ? 2 * k->cap : 64;
-			struct sf_row_key *bigger = reallocarray(k->at, more, sizeof(*k->at));
-
-			if (!bigger)
-				return -ENOMEM;
-			k->at = bigger;
-			k->cap = more;
-		}
+		if (array__grow((void **)&k->at, k->cnt, &k->cap, sizeof(*k->at)))
+			return -ENOMEM;
 		k->at[k->cnt++] = key[i];
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "model/names.h"
 
 struct census {
@@ -41,18 +42,6 @@ static bool piles_up(unsigned int state)
 	return state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT2 || state == TCP_SYN_RECV;
 }
 
-static int grow(struct census *c)
-{
-	size_t room = c->room ? 2 * c->room : 256;
-	struct census_group *groups = reallocarray(c->groups, room, sizeof(*groups));
-
-	if (!groups)
-		return -ENOMEM;
-	c->groups = groups;
-	c->room = room;
-	return 0;
-}
-
 int census__add(struct census *c, const struct record *rec)
 {
 	bool has_owner = rec->owner.source != SF_SRC_NONE;
@@ -61,7 +50,7 @@ int census__add(struct census *c, const struct record *rec)
 	if (rec->state >= CENSUS_STATES)
 		return 0;
 	if (piles_up(rec->state)) {
-		if (c->cnt == c->room && grow(c))
+		if (array__grow((void **)&c->groups, c->cnt, &c->room, sizeof(*c->groups)))
 			return -ENOMEM;
 		g = &c->groups[c->cnt++];
 		*g = (struct census_group){

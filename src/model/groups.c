@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 struct groups {
 	struct by by;
 	struct group *list;
@@ -63,18 +65,6 @@ static struct by_set set_of(const struct record *rec)
 	return set;
 }
 
-static int grow(struct groups *g)
-{
-	size_t room = g->room ? 2 * g->room : 256;
-	struct group *list = reallocarray(g->list, room, sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	g->list = list;
-	g->room = room;
-	return 0;
-}
-
 int groups__add(struct groups *g, const struct record *rec)
 {
 	struct by_set set = set_of(rec);
@@ -86,7 +76,7 @@ int groups__add(struct groups *g, const struct record *rec)
 		.at_least = rec->at_least & 1U << REC_IN_STATE,
 	};
 
-	if (g->cnt == g->room && grow(g))
+	if (array__grow((void **)&g->list, g->cnt, &g->room, sizeof(*g->list)))
 		return -ENOMEM;
 	by__append_key(&g->by, &set, &g->keys);
 	str__append_char(&g->keys, '\0', 1);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 struct row {
 	uint64_t set;
 	uint32_t number;
@@ -52,25 +54,9 @@ void sums__reset(struct sums *s)
 	s->is_sorted = false;
 }
 
-/* Room for one more in an array. */
-static int grow(void **array, size_t cnt, size_t *cap, size_t sz)
-{
-	size_t more = *cap ? 2 * *cap : 64;
-	void *bigger;
-
-	if (cnt < *cap)
-		return 0;
-	bigger = reallocarray(*array, more, sz);
-	if (!bigger)
-		return -ENOMEM;
-	*array = bigger;
-	*cap = more;
-	return 0;
-}
-
 int sums__add_row(struct sums *s, uint64_t set, uint32_t row, const struct sf_row *r)
 {
-	int err = grow((void **)&s->rows, s->row_cnt, &s->row_cap, sizeof(*s->rows));
+	int err = array__grow((void **)&s->rows, s->row_cnt, &s->row_cap, sizeof(*s->rows));
 
 	if (!err)
 		s->rows[s->row_cnt++] = (struct row){set, row, *r};
@@ -79,7 +65,7 @@ int sums__add_row(struct sums *s, uint64_t set, uint32_t row, const struct sf_ro
 
 int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of)
 {
-	int err = grow((void **)&s->sets, s->set_cnt, &s->set_cap, sizeof(*s->sets));
+	int err = array__grow((void **)&s->sets, s->set_cnt, &s->set_cap, sizeof(*s->sets));
 	char *cgroup = of->cgroup ? strdup(of->cgroup) : NULL;
 
 	if (of->cgroup && !cgroup)

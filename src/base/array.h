@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Arrays that grow. */
+#ifndef SYNFIN_BASE_ARRAY_H
+#define SYNFIN_BASE_ARRAY_H
+
+#include <stddef.h>
+
+/*
+ * Makes room for one more behind the `cnt` elements of `sz` bytes each. *array, NULL at first, is freed by the caller, and
+ * *cap is how many fit. 0; -ENOMEM, and nothing has changed.
+ */
+int array__grow(void **array, size_t cnt, size_t *cap, size_t sz);
+
+#endif
