@@ -17,7 +17,10 @@ struct room {
 /* Before load. 0 or -errno. */
 int room__set(struct synfin_bpf *skel, uint64_t conns);
 
-/* By the sizes of the kernel's own structures (kernel/bpf/hashtab.c), to some percent. */
+/*
+ * By the sizes of the kernel's own structures (kernel/bpf/hashtab.c). From 6.1 on an element is a kmalloc() of its own: of one in `conns`
+ * /proc/slabinfo of a 6.18 says 511.6 bytes, in 60,000 of them.
+ */
 struct room room__of(const struct synfin_bpf *skel);
 
 #endif
