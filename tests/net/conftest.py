@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import settings  # noqa: E402
 from capture import Capture  # noqa: E402
+from exporter import Exporter  # noqa: E402
 from netns import Netns, Pair, dial  # noqa: E402
 from process import Process, reset_signals  # noqa: E402
 from shared import SharedTrace, View  # noqa: E402
@@ -159,6 +160,16 @@ def shared_trace():
             one.stop()
         finally:
             one.discard()
+
+
+@pytest.fixture
+def export(stack):
+    """export(args..., netns=[...]) -> a ready Exporter."""
+    def start(*args, **kwargs):
+        one = Exporter(*args, **kwargs)
+        stack.callback(one.process.kill)
+        return one
+    return start
 
 
 @pytest.fixture

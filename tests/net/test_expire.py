@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """export --expire: sets of --by to which nothing is added leave, and nothing is lost with them."""
+import subprocess
 import time
 
 import pytest
 
-from exporter import Exporter
+import settings
 from process import wait_until
 from test_sums import leave_time_wait, meet, reset, take_over
 
 pytestmark = pytest.mark.native
 
 
-@pytest.fixture
-def export(netns, stack):
-    """Sets of a port each, idle after three seconds."""
-    def start(*args):
-        one = Exporter("--by", "service", "--expire", "3s", *args, netns=[netns])
-        stack.callback(one.process.kill)
-        return one
-
-    return start
+CHURN_PORT = 900  # of tests/bench/load.c
+ARGS = "--by", "service", "--expire", "3s"
 
 
 def opens(samples, port):
@@ -46,7 +40,7 @@ def stop(exporter):
 
 def test_idle(netns, stack, export):
     """Those that are idle make room; the others stay, and what is told of them is right all the time."""
-    exporter, begun, calls = export("--max-series", "2"), time.monotonic(), 0
+    exporter, begun, calls = export(*ARGS, "--max-series", "2", netns=[netns]), time.monotonic(), 0
     kept, idle, late = (Listener(netns, stack) for _ in range(3))
     call(idle)
     while time.monotonic() - begun < 8:
@@ -71,7 +65,7 @@ def test_idle(netns, stack, export):
 
 def test_awaited(netns, stack, export):
     """A set that a TIME_WAIT has yet to be added to leaves only when that is over; with it, the set is shown again."""
-    exporter, listener, lports = export(), Listener(netns, stack), [20_000, 20_001]
+    exporter, listener, lports = export(*ARGS, netns=[netns]), Listener(netns, stack), [20_000, 20_001]
     for lport in lports:
         leave_time_wait(netns, listener.socket, lport)
     exporter.wait_for("synfin_closes_total", 4)
@@ -84,4 +78,22 @@ def test_awaited(netns, stack, export):
     assert samples.sum("synfin_lost_total", **{"class": "dropped"}) == 0 and len(taken) == 2
     assert samples.sum("synfin_series_misplaced_total") == 0
     assert not [labels for (name, labels) in samples if dict(labels).get("service") == "other"]
+    stop(exporter)
+
+
+def test_beside_load(netns, export, spawn):
+    """Sets come, leave and come again while connections are added on the other CPU: the one that stays has all that are not lost."""
+    exporter, rounds, count = export("--by", "rport", "--expire", "4s", "--max-series", "20000", netns=[netns]), 8, 1500
+    load = spawn([settings.CHURNER, "reset", "--count", count], netns=netns, stdin=subprocess.PIPE)
+    load.child.stdin.write(b"x" * rounds)  # they begin a second or two apart
+    load.child.stdin.close()
+    assert load.wait() == 0
+    samples = exporter.samples()
+    told = samples.sum("synfin_opens_total", rport=str(CHURN_PORT), role="client", outcome="established")
+    assert rounds * count - samples.value("synfin_lost_total", **{"class": "missed"}) <= told <= rounds * count
+    assert samples.value("synfin_series_expired_total") > 0
+    assert wait_until(lambda: exporter.samples().value("synfin_series_expired_total") > rounds * count / 4)
+    samples = exporter.samples()
+    assert samples.sum("synfin_series_folded_total") == samples.sum("synfin_series_misplaced_total") == 0
+    assert not [labels for name, labels in samples if dict(labels).get("rport") == "other"]
     stop(exporter)

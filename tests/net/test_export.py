@@ -32,16 +32,6 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetric
 
 
 @pytest.fixture
-def export(stack):
-    """export(args..., netns=[...]) -> a ready Exporter."""
-    def start(*args, **kwargs):
-        one = Exporter(*args, **kwargs)
-        stack.callback(one.process.kill)
-        return one
-    return start
-
-
-@pytest.fixture
 def prometheus(stack, tmp_path):
     """prometheus(exporter, args...) -> a Prometheus that scrapes it."""
     def start(exporter, *args):

@@ -23,16 +23,6 @@ PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFam
 SOON = 60 if settings.VM else 5  # seconds: while others do their worst; a deadline of the server is 10 at least
 
 
-@pytest.fixture
-def export(stack):
-    """export(args..., netns=[...]) -> a ready Exporter."""
-    def start(*args, **kwargs):
-        one = Exporter(*args, **kwargs)
-        stack.callback(one.process.kill)
-        return one
-    return start
-
-
 @pytest.fixture(scope="module")
 def shared():
     """One exporter for requests that leave nothing behind."""

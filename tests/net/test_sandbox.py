@@ -17,7 +17,6 @@ import threading
 import pytest
 
 import settings
-from exporter import Exporter
 from netns import dial
 from process import Process, wait_until
 from tracer import tier_args
@@ -66,16 +65,6 @@ def test_dropped(netns, trace, command, args, expected):
     assert "Operation not permitted" not in tracer.process.stderr
 
 
-@pytest.fixture
-def export(stack):
-    def start(*args, **kwargs):
-        one = Exporter(*args, **kwargs)
-        stack.callback(one.process.kill)
-        return one
-
-    return start
-
-
 @pytest.mark.once_per_kernel
 def test_dropped_export(netns, export, tmp_path):
     exporter = export("--state", tmp_path / "state", netns=[netns])
@@ -117,7 +106,7 @@ def check(*args):
 @pytest.mark.once_per_kernel
 def test_check():
     names = {"trace": DAC_READ_SEARCH | MAPS, "trace -- CMD": DAC_READ_SEARCH | MAPS | KILL, "hist, export": MAPS,
-             "... --by cgroup": DAC_READ_SEARCH | MAPS, "merge, check": 0}
+             "with --by cgroup": DAC_READ_SEARCH | MAPS, "merge, check": 0}
     bits = {"CAP_DAC_READ_SEARCH": DAC_READ_SEARCH, "CAP_KILL": KILL, "CAP_BPF": BPF}
     rights = json.loads(check("--json"))["rights"]
     assert {name: sum(bits[cap] for cap in caps) for name, caps in rights["capabilities"].items()} == names
