@@ -24,7 +24,7 @@ static const char *variant_name(const struct tracer *t, enum hook_id id)
 	return v ? v->name : NULL;
 }
 
-/* What is not measured here; NULL: nothing. A hook that nobody asked for, or that this kernel has no use for, is not missed. */
+/* What this kernel does not let the hook measure; NULL: nothing. A hook that was not wanted is not reported as missing. */
 static const char *lost_by(const struct tracer *t, enum hook_id id)
 {
 	const struct hook_choice *c = tracer__choice(t, id);

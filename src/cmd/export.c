@@ -340,8 +340,8 @@ static bool keeps_listeners(const struct exporter *e, const struct options *opts
 }
 
 /*
- * Listens where these options want it. What we have is kept where it is for the same address, so that nobody is
- * refused while all begins anew.
+ * Opens a listening socket at the address of these options. A socket that already listens there is kept, so that no client is
+ * refused during a reload.
  */
 static int find_listeners(const struct exporter *e, const struct options *opts,
 			  struct listeners *ret_listeners)

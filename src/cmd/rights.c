@@ -16,7 +16,7 @@ static const struct {
 	{"trace", SANDBOX_MAPS | SANDBOX_CGROUPS},
 	{"trace -- CMD", SANDBOX_MAPS | SANDBOX_CGROUPS | SANDBOX_COMMAND},
 	{"hist, export", SANDBOX_MAPS | SANDBOX_SERVES},
-	{"... --by cgroup", SANDBOX_MAPS | SANDBOX_SERVES | SANDBOX_CGROUPS},
+	{"with --by cgroup", SANDBOX_MAPS | SANDBOX_SERVES | SANDBOX_CGROUPS},
 	{"merge, check", 0},
 };
 

@@ -27,13 +27,13 @@ struct tracer_opts {
 	uint64_t max_conns; /* followed at a time; 0: what this kernel suggests */
 	bool stats;	    /* have the kernel count runs, for tracer__run_times(), while the tracer lives */
 	bool snapshot;	 /* only find what is there now: no connection's hook is attached, nothing to drain */
-	bool force_tier; /* use `tier` and fail if it is not to be had; else the best */
+	bool force_tier; /* use `tier`, or fail if it is not available; else the best */
 	enum tier tier;
 };
 
 /*
  * Loads and attaches. 0; -EPERM not permitted; -ENOENT no BTF in this kernel; -EOPNOTSUPP a hook that nothing
- * can do without, or the forced tier, is not to be had; other -errno. What failed has been logged.
+ * can do without, or the forced tier, is not available; other -errno. What failed has been logged.
  */
 int tracer__new(const struct tracer_opts *opts, struct tracer **ret_tracer);
 /* NULL is fine. Detaches everything. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The order: the user, then capabilities, which are tried as the new one and cut while that is allowed, then no_new_privs, without which neither Landlock nor
- * seccomp is to be had by everybody; seccomp comes last, since it forbids all of this.
+ * The order matters. The bounding set needs CAP_SETPCAP, so it is first. Then comes the user, since the capabilities that it needs are
+ * found by trying as that user. Landlock and seccomp need no_new_privs. seccomp is last, since its list forbids the other steps.
  */
 #include "sandbox/sandbox.h"
 

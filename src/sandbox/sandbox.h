@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the process still does afterwards; besides, it may use what is open and write messages. */
+/* The parts of its work that the process goes on with. Descriptors that are open, and messages, always work. */
 enum sandbox_need {
 	SANDBOX_MAPS = 1 << 0,	  /* reads BPF maps */
 	SANDBOX_CGROUPS = 1 << 1, /* finds cgroups by their numbers */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Files that merge reads, line by line. What it takes it must be able to show, and to read again. */
+/* Files of merge, line by line. Every file that merge accepts can be shown as text and as JSON, and merge reads that JSON again. */
 #include "oracle.h"
 
 #include "in/histfile.h"
