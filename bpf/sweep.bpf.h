@@ -44,10 +44,13 @@ static __always_inline bool may_be_in(const struct sf_conn *c, __u8 state)
 	return state != TCP_LISTEN && state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
 }
 
-/* The memory at this address is a sock of some kind for as long as we look (SLAB_TYPESAFE_BY_RCU), but perhaps another's. */
+/*
+ * The memory at this address is a sock of some kind for as long as we look (SLAB_TYPESAFE_BY_RCU), but perhaps another's, or nobody's:
+ * freed, it says what it said, but for its references (sock_put(), inet_twsk_put(), reqsk_put()).
+ */
 static __always_inline bool is_carried_by(const struct sf_conn *c, const struct sock_common *skc)
 {
-	if (!may_be_in(c, KREAD(skc, skc_state)))
+	if (!KREAD(skc, skc_refcnt.refs.counter) || !may_be_in(c, KREAD(skc, skc_state)))
 		return false;
 	if (!c->lport || !c->rport ||
 	    c->flags & (SF_F_END_TOLD | SF_F_ENDED)) /* not known yet, or not any more */

@@ -161,7 +161,8 @@ struct sock_common {
 	atomic64_t skc_cookie;
 	unsigned long skc_flags;
 	struct sock *skc_listener; /* of a request */
-	u32 skc_tw_rcv_nxt;	   /* of a minisock */
+	refcount_t skc_refcnt;
+	u32 skc_tw_rcv_nxt; /* of a minisock */
 	u32 skc_tw_snd_nxt;
 };
 

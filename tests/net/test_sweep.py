@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import time
@@ -13,7 +14,8 @@ import pytest
 BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
 NOWHERE = 0xFFFFFFFF81000000  # an address of the kernel's own code: no socket is there
 OPENED = 1 << 11
-ID = 77
+IDS = 77, 78
+LPORT_AT = 80
 LOOPBACK = 127, 0, 0, 1
 
 
@@ -32,21 +34,63 @@ def words(data):
     return [str(byte) for byte in data]
 
 
-@pytest.mark.native  # two sweeps take a minute
-def test_ghost(netns, trace):
-    """A connection whose socket is gone, as the kernel leaves it that shows us no end: put into the table by hand."""
-    tracer = trace(netns)
+def entries(table, lport):
+    """What the table has under the local port `lport`: keys and values."""
+    shown = subprocess.run([BPFTOOL, "-j", "map", "dump", "id", table], check=True, capture_output=True)
+    for element in json.loads(shown.stdout):
+        key, value = (bytes(int(byte, 16) for byte in element[part]) for part in ("key", "value"))
+        if struct.unpack_from("<H", value, LPORT_AT)[0] == lport:
+            yield key, bytearray(value)
+
+
+def put(table, key, value, conn_id):
+    struct.pack_into("<Q", value, 0, conn_id)
+    subprocess.run([BPFTOOL, "map", "update", "id", table, "key", *words(key), "value", *words(value)], check=True)
+
+
+def nowhere():
     ghost = bytearray(200)
-    struct.pack_into("<5Q", ghost, 0, ID, 0, 0, 0, 1_000_000)
+    struct.pack_into("<5Q", ghost, 0, 0, 0, 0, 0, 1_000_000)
     struct.pack_into("<4B12x4B", ghost, 48, *LOOPBACK, *LOOPBACK)
-    struct.pack_into("<HHII", ghost, 80, 1234, 5678, 1, OPENED)
+    struct.pack_into("<HHII", ghost, LPORT_AT, 1234, 5678, 1, OPENED)
     ghost[92:96] = 2, 1, 1, 1  # IPv4, client, ESTABLISHED, by connect()
-    subprocess.run([BPFTOOL, "map", "update", "id", conns_map(tracer.process.pid),
-                    "key", *words(struct.pack("<Q", NOWHERE)), "value", *words(ghost)], check=True)
-    tracer.wait_for("close", timeout=70)
+    return struct.pack("<Q", NOWHERE), ghost
+
+
+def dead_minisock(netns, tracer, table):
+    """An orphan in FIN_WAIT2, as the table had it while it lived. Once freed, its memory says what it said."""
+    with netns.listen() as listener:
+        client = netns.connect(*listener.getsockname())
+        lport = client.getsockname()[1]
+        server = listener.accept()[0]
+        client.close()
+        tracer.wait_for("open", role="client", lport=lport)
+        time.sleep(0.1)  # until the minisock has its place
+        (entry,) = entries(table, lport)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.close()
+    tracer.wait_for("close", role="client", lport=lport)
+    assert not list(entries(table, lport))
+    return entry
+
+
+@pytest.mark.native  # two sweeps take a minute
+def test_ghosts(netns, trace):
+    """
+    Connections whose object is gone, as the kernel leaves them that shows us no end: put into the table by hand. One has no sock
+    at its address, one a minisock that was freed.
+    """
+    tracer = trace(netns)
+    table = conns_map(tracer.process.pid)
+    put(table, *dead_minisock(netns, tracer, table), IDS[0])
+    put(table, *nowhere(), IDS[1])
+    for conn_id in IDS:
+        tracer.wait_for("close", timeout=70, id=conn_id)
     time.sleep(1.5)  # the counters are read once a second
     records = tracer.stop()
-    (close,) = records.of("close", id=ID)
-    assert close["outcome"] is None and close["life_ns"] is None and close["close_ns"] is None
-    assert [(lost["missed"], lost["missed_by"]["swept"]) for lost in records.of("lost")] == [(1, 1)]
+    for conn_id in IDS:
+        (close,) = records.of("close", id=conn_id)
+        assert close["outcome"] is None and close["life_ns"] is None and close["close_ns"] is None
+    lost = [(record["missed"], record["missed_by"]["swept"]) for record in records.of("lost")]
+    assert [sum(column) for column in zip(*lost)] == [2, 2]
     assert " 0 alive" in tracer.process.stderr
