@@ -2,15 +2,17 @@
 /* The growable buffer, and the two ways in which foreign bytes are let into output. */
 #include "base/str.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/unicode.h"
 #include "base/write.h"
 
-#include "base/unicode.h"
+#define ESCAPE_LEN 4 /* \x1b */
 
 void str__fini(struct str *s)
 {
@@ -279,11 +281,18 @@ size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word)
 			len = len ? len : 1;
 			for (k = 0; k < len; k++)
 				str__appendf(s, "\\x%02x", (unsigned char)bytes[i + k]);
-			columns += 4 * len;
+			columns += ESCAPE_LEN * len;
 		}
 		i += len;
 	}
 	return columns;
+}
+
+/* What str__append_safe() makes of a byte. */
+static bool is_escape(const char *bytes, size_t sz)
+{
+	return sz >= ESCAPE_LEN && bytes[0] == '\\' && bytes[1] == 'x' && isxdigit((unsigned char)bytes[2]) &&
+	       isxdigit((unsigned char)bytes[3]);
 }
 
 size_t str__fit(const char *bytes, size_t sz, size_t columns)
@@ -294,6 +303,8 @@ size_t str__fit(const char *bytes, size_t sz, size_t columns)
 	while (i < sz) {
 		len = decode_utf8((const unsigned char *)bytes + i, sz - i, &c);
 		wide = len ? unicode__columns(c) : 1;
+		if (is_escape(bytes + i, sz - i))
+			len = wide = ESCAPE_LEN;
 		if (wide > columns)
 			break;
 		columns -= wide;

@@ -54,7 +54,7 @@ size_t str__append_safe(struct str *s, const char *bytes, size_t sz, bool word);
 
 /* The columns that text which is safe for a terminal takes there. */
 size_t str__columns(const char *bytes, size_t sz);
-/* How many bytes of it fit into so many columns. */
+/* How many bytes of it fit into so many columns; an escape of str__append_safe() is whole or left out. */
 size_t str__fit(const char *bytes, size_t sz, size_t columns);
 
 /* A duration in three significant digits and the unit that fits: 850ns 1.02us 45.1ms 3.00s 7201s. */

@@ -341,6 +341,32 @@ static void test_numbers(void **state)
 	check_number(UINT64_MAX);
 }
 
+static void test_fit(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t columns, bytes;
+	} cases[] = {
+		{"", 3, 0},
+		{"abc", 3, 3},
+		{"abcd", 3, 3},
+		{"a\xe4\xb8\xadz", 2, 1},
+		{"a\xe4\xb8\xadz", 3, 4},
+		{"e\xcc\x81z", 1, 3},
+		{"a\\x1bz", 1, 1},
+		{"a\\x1bz", 4, 1},
+		{"a\\x1bz", 5, 5},
+		{"a\\x1bz", 6, 6},
+		{"a\\x1", 3, 3},
+		{"a\\xyz", 4, 4},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(str__fit(cases[i].text, strlen(cases[i].text), cases[i].columns),
+				 cases[i].bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_safe),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_safe_all_bytes),
+		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_write),
