@@ -2,9 +2,6 @@
 /* The streaming JSON writer. */
 #include "base/json.h"
 
-#include <assert.h>
-#include <string.h>
-
 void json__init(struct json *j, struct str *out)
 {
 	*j = (struct json){.out = out};
@@ -12,57 +9,12 @@ void json__init(struct json *j, struct str *out)
 
 static void begin_value(struct json *j)
 {
-	if (!j->after_key && j->comma & 1U << j->depth)
+	if (j->comma)
 		str__append_char(j->out, ',', 1);
-	j->comma |= 1U << j->depth;
-	j->after_key = false;
+	j->comma = true;
 }
 
-static void open_level(struct json *j, char bracket)
-{
-	begin_value(j);
-	str__append_char(j->out, bracket, 1);
-	assert(j->depth < JSON_MAX_DEPTH);
-	j->depth++;
-	j->comma &= ~(1U << j->depth);
-}
-
-static void close_level(struct json *j, char bracket)
-{
-	assert(j->depth > 0 && !j->after_key);
-	j->depth--;
-	str__append_char(j->out, bracket, 1);
-}
-
-void json__begin_object(struct json *j)
-{
-	open_level(j, '{');
-}
-
-void json__end_object(struct json *j)
-{
-	close_level(j, '}');
-}
-
-void json__begin_array(struct json *j)
-{
-	open_level(j, '[');
-}
-
-void json__end_array(struct json *j)
-{
-	close_level(j, ']');
-}
-
-void json__key_of(struct json *j, const char *key, size_t len)
-{
-	assert(!j->after_key);
-	str__append_key(j->out, j->comma & 1U << j->depth, key, len);
-	j->comma |= 1U << j->depth;
-	j->after_key = true;
-}
-
-void json__u64(struct json *j, uint64_t value)
+void json__long_u64(struct json *j, uint64_t value)
 {
 	begin_value(j);
 	str__append_u64(j->out, value);
@@ -78,24 +30,11 @@ void json__u128(struct json *j, unsigned __int128 value)
 	}
 }
 
-void json__i64(struct json *j, int64_t value)
+void json__negative(struct json *j, int64_t value)
 {
 	begin_value(j);
-	if (value < 0)
-		str__append_char(j->out, '-', 1);
-	str__append_u64(j->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
-}
-
-void json__bool(struct json *j, bool value)
-{
-	begin_value(j);
-	str__append_bytes(j->out, value ? "true" : "false", value ? 4 : 5);
-}
-
-void json__null(struct json *j)
-{
-	begin_value(j);
-	str__append_bytes(j->out, "null", 4);
+	str__append_char(j->out, '-', 1);
+	str__append_u64(j->out, -(uint64_t)value);
 }
 
 void json__string(struct json *j, const char *text)
@@ -108,4 +47,24 @@ void json__string(struct json *j, const char *text)
 	str__append_char(j->out, '"', 1);
 	str__append_json(j->out, text, strlen(text));
 	str__append_char(j->out, '"', 1);
+}
+
+void json__word(struct json *j, const char *word)
+{
+	size_t len;
+	char *to;
+
+	if (!word) {
+		json__null(j);
+		return;
+	}
+	len = strlen(word);
+	begin_value(j);
+	to = str__room(j->out, len + 2);
+	if (!to)
+		return;
+	to[0] = '"';
+	memcpy(to + 1, word, len);
+	memcpy(to + 1 + len, "\"", 2);
+	j->out->len += len + 2;
 }

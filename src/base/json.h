@@ -2,49 +2,130 @@
 /*
  * A streaming JSON writer on top of struct str. It owns commas and quoting; the caller owns the nesting
  * (asserted). Absent values are written as null, never left to the caller's taste.
+ *
+ * What a record is made of is inline: `trace` writes fifty keys for each, and a call for each piece of it was most of what a record cost.
  */
 #ifndef SYNFIN_BASE_JSON_H
 #define SYNFIN_BASE_JSON_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/str.h"
 
-#define JSON_MAX_DEPTH 31
-
 struct json {
 	struct str *out;
 	unsigned int depth;
-	uint32_t comma; /* bit n: level n has a member already */
-	bool after_key; /* the next value belongs to a key */
+	bool comma; /* goes before the next key or element */
 };
 
 /* `out` is borrowed and appended to. */
 void json__init(struct json *j, struct str *out);
 
-void json__begin_object(struct json *j);
-void json__end_object(struct json *j);
-void json__begin_array(struct json *j);
-void json__end_array(struct json *j);
-
-void json__key_of(struct json *j, const char *key, size_t len);
-
-/* Inside an object, before each value. `key` must be plain ASCII without quotes. Inline, for most keys are literals. */
+/* Inside an object, before each value. `key` must be plain ASCII without quotes. */
 static inline void json__key(struct json *j, const char *key)
 {
-	json__key_of(j, key, strlen(key));
+	size_t len = strlen(key);
+	char *to = str__room(j->out, len + strlen(",\"\":"));
+
+	if (!to)
+		return;
+	*to = ',';
+	to += j->comma;
+	*to++ = '"';
+	memcpy(to, key, len);
+	memcpy(to + len, "\":", sizeof("\":"));
+	j->out->len = (size_t)(to + len + strlen("\":") - j->out->buf);
+	j->comma = false;
 }
 
-void json__u64(struct json *j, uint64_t value);
-void json__i64(struct json *j, int64_t value);
+/* Text that is JSON already. */
+static inline void json__raw(struct json *j, const char *text, size_t len)
+{
+	char *to = str__room(j->out, len + strlen(","));
+
+	if (!to)
+		return;
+	*to = ',';
+	to += j->comma;
+	memcpy(to, text, len);
+	to[len] = '\0';
+	j->out->len += j->comma + len;
+	j->comma = true;
+}
+
+static inline void json__begin_object(struct json *j)
+{
+	json__raw(j, "{", 1);
+	j->depth++;
+	j->comma = false;
+}
+
+static inline void json__begin_array(struct json *j)
+{
+	json__raw(j, "[", 1);
+	j->depth++;
+	j->comma = false;
+}
+
+static inline void json__end_object(struct json *j)
+{
+	assert(j->depth > 0);
+	j->depth--;
+	j->comma = false;
+	json__raw(j, "}", 1);
+}
+
+static inline void json__end_array(struct json *j)
+{
+	assert(j->depth > 0);
+	j->depth--;
+	j->comma = false;
+	json__raw(j, "]", 1);
+}
+
+static inline void json__null(struct json *j)
+{
+	json__raw(j, "null", strlen("null"));
+}
+
+static inline void json__bool(struct json *j, bool value)
+{
+	if (value)
+		json__raw(j, "true", strlen("true"));
+	else
+		json__raw(j, "false", strlen("false"));
+}
+
+/* Two digits or more. */
+void json__long_u64(struct json *j, uint64_t value);
+
+static inline void json__u64(struct json *j, uint64_t value)
+{
+	if (value < 10)
+		json__raw(j, (const char[]){(char)('0' + value)}, 1);
+	else
+		json__long_u64(j, value);
+}
+
+void json__negative(struct json *j, int64_t value);
+
+static inline void json__i64(struct json *j, int64_t value)
+{
+	if (value < 0)
+		json__negative(j, value);
+	else
+		json__u64(j, (uint64_t)value);
+}
+
 /* A number that other readers than ours take for a double from 2^64 on: it is written as one, with an exponent. */
 void json__u128(struct json *j, unsigned __int128 value);
-void json__bool(struct json *j, bool value);
-void json__null(struct json *j);
 /* NULL is written as null. */
 void json__string(struct json *j, const char *text);
+/* A name of ours, in which nothing needs an escape, or NULL. */
+void json__word(struct json *j, const char *word);
 
 /* Key and value in one. */
 static inline void json__key_u64(struct json *j, const char *key, uint64_t value)
@@ -63,6 +144,12 @@ static inline void json__key_string(struct json *j, const char *key, const char 
 {
 	json__key(j, key);
 	json__string(j, text);
+}
+
+static inline void json__key_word(struct json *j, const char *key, const char *word)
+{
+	json__key(j, key);
+	json__word(j, word);
 }
 
 /* For values whose 0 means "unknown". */

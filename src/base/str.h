@@ -27,12 +27,19 @@ int str__error(const struct str *s);
 /* The text, never NULL. */
 const char *str__text(const struct str *s);
 
+/* Gets more memory for `sz` bytes and a NUL. False: there is none, now or before. */
+bool str__grow(struct str *s, size_t sz);
+
+/* Where `sz` more bytes and a NUL go, for who then adds to `len` himself; NULL: no memory. */
+static inline char *str__room(struct str *s, size_t sz)
+{
+	return !s->failed && (sz < s->cap - s->len || str__grow(s, sz)) ? s->buf + s->len : NULL;
+}
+
 void str__append(struct str *s, const char *text);
 void str__append_bytes(struct str *s, const void *bytes, size_t sz);
 void str__append_char(struct str *s, char c, size_t cnt);
 void str__append_u64(struct str *s, uint64_t value);
-/* A key of JSON of `len` bytes, which needs no escapes, with its quotes and its colon; `comma` before it, or not. */
-void str__append_key(struct str *s, bool comma, const char *key, size_t len);
 __attribute__((format(printf, 2, 3))) void str__appendf(struct str *s, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) void str__vappendf(struct str *s, const char *fmt, va_list ap);
 

@@ -79,11 +79,6 @@ static void copy_comm(char to[SF_COMM_LEN + 1], const __u8 from[SF_COMM_LEN])
 /* Everything absent but what all records have. */
 static void init_record(struct record *r, const struct sf_event *ev)
 {
-	int64_t *const absent[] = {&r->syn_retrans, &r->synack_retrans, &r->isn,
-				   &r->peer_isn,    &r->backlog_len,	&r->backlog_max,
-				   &r->fin_retrans, &r->retrans,	&r->srtt_ns,
-				   &r->bytes_sent,  &r->bytes_received, &r->seq,
-				   &r->ack};
 	const struct sf_conn *c = &ev->conn;
 	size_t i;
 
@@ -116,8 +111,9 @@ static void init_record(struct record *r, const struct sf_event *ev)
 		r->dur[i] = SF_ABSENT;
 	for (i = 0; i <= SF_ST_ACCEPT; i++)
 		r->stage_ns[i] = SF_ABSENT;
-	for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
-		*absent[i] = SF_ABSENT;
+#define SET_ABSENT(name) r->name = SF_ABSENT;
+	RECORD_NUMBERS(SET_ABSENT)
+#undef SET_ABSENT
 }
 
 /* What derive.h knows of: the record it fills. */

@@ -16,6 +16,44 @@
 /* Not measured, or the state was never entered. Holds for every int64_t of struct record. */
 #define SF_ABSENT INT64_MIN
 
+/* Whose a connection is. Meaningful unless source is SF_SRC_NONE. */
+struct record_owner {
+	enum sf_source source;
+	uint32_t pid;
+	uint32_t tid; /* 0: not known */
+	uint32_t uid;
+	uint64_t start_ns;  /* of the process, CLOCK_MONOTONIC; 0: not known */
+	uint64_t cgroup_id; /* 0: not known */
+	const char *cgroup; /* path from the hierarchy's top, borrowed; NULL: not known */
+	char comm[SF_COMM_LEN + 1];
+};
+
+/*
+ * Numbers that may be absent, X(name): members of struct record and, but for the two of `backlog`, keys in JSON. A new one is a row here,
+ * with its decoding in record.c, its place in jsonl.c and its row in docs/RECORDS.md; test_out and test_docs fail where one is forgotten.
+ *
+ *   syn_retrans		 client; of a SYN that was dropped: how many of the same came before it
+ *   synack_retrans	 server, where its request was seen
+ *   isn, peer_isn	 of an open whose first segments were seen
+ *   backlog_len, _max	 server
+ *   seq, ack		 of a stage
+ *   all others		 of a close, when the socket was still there
+ */
+#define RECORD_NUMBERS(X) \
+	X(syn_retrans)    \
+	X(synack_retrans) \
+	X(isn)            \
+	X(peer_isn)       \
+	X(backlog_len)    \
+	X(backlog_max)    \
+	X(fin_retrans)    \
+	X(retrans)        \
+	X(srtt_ns)        \
+	X(bytes_sent)     \
+	X(bytes_received) \
+	X(seq)            \
+	X(ack)
+
 struct record {
 	enum sf_event_type type;
 	enum sf_outcome outcome; /* of open, close (NONE: its end was missed), gone (why TIME_WAIT ended) */
@@ -32,17 +70,7 @@ struct record {
 	uint16_t rport;
 	uint16_t service_port; /* the one listened on; 0: not known */
 
-	/* Meaningful unless source is SF_SRC_NONE. */
-	struct {
-		enum sf_source source;
-		uint32_t pid;
-		uint32_t tid; /* 0: not known */
-		uint32_t uid;
-		uint64_t start_ns;  /* of the process, CLOCK_MONOTONIC; 0: not known */
-		uint64_t cgroup_id; /* 0: not known */
-		const char *cgroup; /* path from the hierarchy's top, borrowed; NULL: not known */
-		char comm[SF_COMM_LEN + 1];
-	} owner;
+	struct record_owner owner;
 
 	int64_t dur[__REC_DUR_MAX]; /* ns */
 	uint32_t at_least;	    /* bit 1 << enum record_dur: a lower bound */
@@ -51,23 +79,12 @@ struct record {
 	/* open: offsets in ns from the first stage known, by enum sf_stage from SF_ST_CONNECT to SF_ST_ACCEPT
 	 */
 	int64_t stage_ns[SF_ST_ACCEPT + 1];
-	int64_t syn_retrans;	/* client; of a SYN that was dropped: how many of the same were before */
-	int64_t synack_retrans; /* server, where its request was seen */
-	int64_t isn;
-	int64_t peer_isn;
-	int64_t backlog_len; /* server */
-	int64_t backlog_max;
 	int error; /* open, close: errno; 0: none */
 
 	/* close */
 	enum record_side closed_by;
-	int time_wait;	/* 1: begins here; 0: does not; -1: not seen */
-	int rst_reason; /* kernel's enum sk_rst_reason, -1: not known; SF_F_RSN_DERIVED: not its word */
-	int64_t fin_retrans;
-	int64_t retrans;
-	int64_t srtt_ns;
-	int64_t bytes_sent;
-	int64_t bytes_received;
+	int time_wait;	     /* 1: begins here; 0: does not; -1: not seen */
+	int rst_reason;	     /* kernel's enum sk_rst_reason, -1: not known; SF_F_RSN_DERIVED: not its word */
 	uint32_t closer_pid; /* 0: not known */
 	char closer_comm[SF_COMM_LEN + 1];
 
@@ -77,8 +94,10 @@ struct record {
 	/* stage */
 	enum sf_stage stage;
 	bool stage_retrans;
-	int64_t seq;
-	int64_t ack;
+
+#define RECORD_MEMBER(name) int64_t name;
+	RECORD_NUMBERS(RECORD_MEMBER)
+#undef RECORD_MEMBER
 };
 
 /*

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/addr.h"
@@ -11,7 +12,42 @@
 #include "model/names.h"
 #include "out/impl.h"
 
-static void put_opt(struct json *j, const char *key, int64_t value)
+/*
+ * Most of a line is the same in all records of a connection, and most of that in all of a task. Both are rendered once and kept, each
+ * in the place that its number gives, until another takes it.
+ */
+#define OWNERS 64
+#define ENDS   1024
+
+struct owner_text {
+	struct record_owner of; /* its .cgroup is ours */
+	char *cgroup;
+	struct str json; /* empty: of nobody */
+};
+
+/* What the fields from "family" to "role" are made of. */
+struct end {
+	uint64_t id;
+	uint64_t cookie;
+	uint32_t netns;
+	enum sf_role role;
+	int af;
+	uint16_t lport, rport, service_port;
+	uint8_t laddr[16], raddr[16];
+};
+
+struct end_text {
+	struct end of;
+	struct str json; /* an object without its braces; empty: of nobody */
+};
+
+struct jsonl {
+	struct out out;
+	struct owner_text owners[OWNERS];
+	struct end_text ends[ENDS];
+};
+
+static inline void put_opt(struct json *j, const char *key, int64_t value)
 {
 	json__key(j, key);
 	if (value == SF_ABSENT)
@@ -19,6 +55,8 @@ static void put_opt(struct json *j, const char *key, int64_t value)
 	else
 		json__i64(j, value);
 }
+
+#define PUT_NUMBER(j, r, name) put_opt(j, #name, (r)->name)
 
 static void put_dur(struct json *j, const struct record *r, enum record_dur dur)
 {
@@ -29,46 +67,74 @@ static void put_addr(struct json *j, const char *key, int af, const uint8_t byte
 {
 	char text[ADDR_TEXT_SZ];
 
-	json__key_string(j, key, addr__is_unset(af, bytes) ? NULL : addr__format(af, bytes, text));
+	json__key_word(j, key, addr__is_unset(af, bytes) ? NULL : addr__format(af, bytes, text));
 }
 
 static void put_time(struct json *j, const struct clock *clk, uint64_t mono_ns)
 {
 	char text[CLOCK_RFC3339_SZ];
 
-	json__key_string(j, "time", clock__rfc3339(clock__real_ns(clk, mono_ns), text));
+	json__key_word(j, "time", clock__rfc3339(clock__real_ns(clk, mono_ns), text));
 	json__key_u64(j, "mono_ns", mono_ns);
 }
 
-static void put_owner(struct json *j, const struct record *r)
+static void put_owner(struct json *j, const struct record_owner *o)
 {
-	bool is_known = r->owner.source != SF_SRC_NONE;
-	const char *cgroup = is_known ? r->owner.cgroup : NULL;
+	bool is_known = o->source != SF_SRC_NONE;
+	const char *cgroup = is_known ? o->cgroup : NULL;
 	char container[CGROUP_CONTAINER_SZ], unit[CGROUP_UNIT_SZ];
 
-	json__key(j, "owner");
 	json__begin_object(j);
-	json__key_nonzero(j, "pid", is_known ? r->owner.pid : 0);
-	json__key_nonzero(j, "tid", is_known ? r->owner.tid : 0);
-	json__key_nonzero(j, "start_ns", is_known ? r->owner.start_ns : 0);
-	json__key_string(j, "comm", is_known ? r->owner.comm : NULL);
-	put_opt(j, "uid", is_known ? r->owner.uid : SF_ABSENT);
-	json__key_nonzero(j, "cgroup_id", is_known ? r->owner.cgroup_id : 0);
+	json__key_nonzero(j, "pid", is_known ? o->pid : 0);
+	json__key_nonzero(j, "tid", is_known ? o->tid : 0);
+	json__key_nonzero(j, "start_ns", is_known ? o->start_ns : 0);
+	json__key_string(j, "comm", is_known ? o->comm : NULL);
+	put_opt(j, "uid", is_known ? o->uid : SF_ABSENT);
+	json__key_nonzero(j, "cgroup_id", is_known ? o->cgroup_id : 0);
 	json__key_string(j, "cgroup", cgroup);
 	json__key_string(j, "container", cgroup_path__container(cgroup, container));
 	json__key_string(j, "unit", cgroup_path__unit(cgroup, unit));
-	json__key_string(j, "source", names__source(r->owner.source));
+	json__key_word(j, "source", names__source(o->source));
 	json__end_object(j);
 }
 
-static void put_common(struct json *j, const struct clock *clk, const struct record *r)
+static bool is_same_text(const char *a, const char *b)
 {
-	uint32_t flag;
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
 
-	json__key_u64(j, "v", 1);
-	json__key_string(j, "type", names__event(r->type));
-	json__key_u64(j, "id", r->id);
-	put_time(j, clk, r->ts);
+static bool is_same_owner(const struct record_owner *a, const struct record_owner *b)
+{
+	return a->pid == b->pid && a->tid == b->tid && a->source == b->source && a->uid == b->uid &&
+	       a->start_ns == b->start_ns && a->cgroup_id == b->cgroup_id &&
+	       !memcmp(a->comm, b->comm, sizeof(a->comm)) && is_same_text(a->cgroup, b->cgroup);
+}
+
+static void render_owner(struct owner_text *t, const struct record_owner *o)
+{
+	struct json j;
+
+	free(t->cgroup);
+	t->cgroup = o->cgroup ? strdup(o->cgroup) : NULL;
+	t->of = *o;
+	t->of.cgroup = t->cgroup;
+	str__reset(&t->json);
+	json__init(&j, &t->json);
+	put_owner(&j, o);
+}
+
+/* NULL: no memory. */
+static const struct str *owner_text(struct jsonl *l, const struct record_owner *o)
+{
+	struct owner_text *t = &l->owners[(o->tid ^ o->source) % OWNERS];
+
+	if (!t->json.len || !is_same_owner(&t->of, o))
+		render_owner(t, o);
+	return str__error(&t->json) ? NULL : &t->json;
+}
+
+static void put_end(struct json *j, const struct record *r)
+{
 	json__key_u64(j, "family", r->af == AF_INET ? 4 : 6);
 	put_addr(j, "laddr", r->af, r->laddr);
 	json__key_nonzero(j, "lport", r->lport);
@@ -77,27 +143,80 @@ static void put_common(struct json *j, const struct clock *clk, const struct rec
 	json__key_nonzero(j, "service_port", r->service_port);
 	json__key_nonzero(j, "netns", r->netns);
 	json__key_nonzero(j, "cookie", r->cookie);
-	json__key_string(j, "role", names__role(r->role));
+	json__key_word(j, "role", names__role(r->role));
+}
+
+static struct end end_of(const struct record *r)
+{
+	struct end e = {.id = r->id,
+			.cookie = r->cookie,
+			.netns = r->netns,
+			.role = r->role,
+			.af = r->af,
+			.lport = r->lport,
+			.rport = r->rport,
+			.service_port = r->service_port};
+
+	memcpy(e.laddr, r->laddr, sizeof(e.laddr));
+	memcpy(e.raddr, r->raddr, sizeof(e.raddr));
+	return e;
+}
+
+static bool is_same_end(const struct end *e, const struct record *r)
+{
+	return e->id == r->id && e->cookie == r->cookie && e->netns == r->netns && e->role == r->role &&
+	       e->af == r->af && e->lport == r->lport && e->rport == r->rport &&
+	       e->service_port == r->service_port && !memcmp(e->laddr, r->laddr, sizeof(e->laddr)) &&
+	       !memcmp(e->raddr, r->raddr, sizeof(e->raddr));
+}
+
+/* NULL: no memory. */
+static const struct str *end_text(struct jsonl *l, const struct record *r)
+{
+	struct end_text *t = &l->ends[(r->id ^ r->id >> 12) % ENDS];
+	struct json j;
+
+	if (!t->json.len || !is_same_end(&t->of, r)) {
+		t->of = end_of(r);
+		str__reset(&t->json);
+		json__init(&j, &t->json);
+		put_end(&j, r);
+	}
+	return str__error(&t->json) ? NULL : &t->json;
+}
+
+static void put_flags(struct json *j, uint32_t flags)
+{
 	json__key(j, "flags");
 	json__begin_array(j);
-	for (flag = 1; flag & SF_FLAGS_SHOWN; flag <<= 1) {
-		if (r->flags & flag)
-			json__string(j, names__flag(flag));
-	}
+	for (flags &= SF_FLAGS_SHOWN; flags; flags &= flags - 1)
+		json__word(j, names__flag(flags & -flags));
 	json__end_array(j);
-	put_owner(j, r);
+}
+
+static int put_common(struct json *j, struct jsonl *l, const struct record *r)
+{
+	const struct str *end = end_text(l, r), *owner = owner_text(l, &r->owner);
+
+	if (!end || !owner)
+		return -ENOMEM;
+	json__key_u64(j, "v", 1);
+	json__key_word(j, "type", names__event(r->type));
+	json__key_u64(j, "id", r->id);
+	put_time(j, l->out.clk, r->ts);
+	json__raw(j, end->buf, end->len);
+	put_flags(j, r->flags);
+	json__key(j, "owner");
+	json__raw(j, owner->buf, owner->len);
+	return 0;
 }
 
 static void put_at_least(struct json *j, const struct record *r)
 {
-	unsigned int dur;
-
 	json__key(j, "at_least");
 	json__begin_array(j);
-	for (dur = 0; dur < __REC_DUR_MAX; dur++) {
-		if (r->at_least & 1U << dur)
-			json__string(j, record__dur_name(dur));
-	}
+	for (uint32_t rest = r->at_least; rest; rest &= rest - 1)
+		json__word(j, record__dur_name(__builtin_ctz(rest)));
 	json__end_array(j);
 }
 
@@ -128,16 +247,16 @@ static void put_open(struct json *j, const struct record *r)
 {
 	char word[OUT_WORD_SZ];
 
-	json__key_string(j, "outcome", names__outcome(r->outcome));
+	json__key_word(j, "outcome", names__outcome(r->outcome));
 	put_dur(j, r, REC_HANDSHAKE);
 	put_dur(j, r, REC_ATTEMPT);
 	put_stages(j, r);
 	put_dur(j, r, REC_PORT_SEARCH);
-	put_opt(j, "syn_retrans", r->syn_retrans);
-	put_opt(j, "synack_retrans", r->synack_retrans);
-	put_opt(j, "isn", r->isn);
-	put_opt(j, "peer_isn", r->peer_isn);
-	json__key_string(j, "error", out__error_word(r->error, word));
+	PUT_NUMBER(j, r, syn_retrans);
+	PUT_NUMBER(j, r, synack_retrans);
+	PUT_NUMBER(j, r, isn);
+	PUT_NUMBER(j, r, peer_isn);
+	json__key_word(j, "error", out__error_word(r->error, word));
 	json__key(j, "backlog");
 	json__begin_object(j);
 	put_opt(j, "len", r->backlog_len);
@@ -156,11 +275,11 @@ static void put_close(struct json *j, const struct record *r)
 {
 	char word[OUT_WORD_SZ];
 
-	json__key_string(j, "outcome", names__outcome(r->outcome));
-	json__key_string(j, "closed_by", names__side(r->closed_by));
-	json__key_string(j, "rst_reason", out__reason_word(r->rst_reason, word));
+	json__key_word(j, "outcome", names__outcome(r->outcome));
+	json__key_word(j, "closed_by", names__side(r->closed_by));
+	json__key_word(j, "rst_reason", out__reason_word(r->rst_reason, word));
 	json__key_bool(j, "rst_reason_derived", r->flags & SF_F_RSN_DERIVED);
-	json__key_string(j, "error", out__error_word(r->error, word));
+	json__key_word(j, "error", out__error_word(r->error, word));
 	put_states(j, r);
 	put_dur(j, r, REC_HALF_CLOSE);
 	put_dur(j, r, REC_CLOSE);
@@ -170,45 +289,45 @@ static void put_close(struct json *j, const struct record *r)
 		json__null(j);
 	else
 		json__bool(j, r->time_wait);
-	put_opt(j, "fin_retrans", r->fin_retrans);
-	put_opt(j, "retrans", r->retrans);
+	PUT_NUMBER(j, r, fin_retrans);
+	PUT_NUMBER(j, r, retrans);
 	json__key(j, "closer");
 	json__begin_object(j);
 	json__key_nonzero(j, "pid", r->closer_pid);
 	json__key_string(j, "comm", r->closer_pid ? r->closer_comm : NULL);
 	json__end_object(j);
-	put_opt(j, "srtt_ns", r->srtt_ns);
-	put_opt(j, "bytes_sent", r->bytes_sent);
-	put_opt(j, "bytes_received", r->bytes_received);
+	PUT_NUMBER(j, r, srtt_ns);
+	PUT_NUMBER(j, r, bytes_sent);
+	PUT_NUMBER(j, r, bytes_received);
 	put_at_least(j, r);
 }
 
 static void put_gone(struct json *j, const struct record *r)
 {
 	put_dur(j, r, REC_TIME_WAIT);
-	json__key_string(j, "end", names__outcome(r->outcome));
-	json__key_string(j, "how", names__outcome(r->outcome)); /* "end" is a keyword of jq */
+	json__key_word(j, "end", names__outcome(r->outcome));
+	json__key_word(j, "how", names__outcome(r->outcome)); /* "end" is a keyword of jq */
 	put_at_least(j, r);
 }
 
 static void put_stage(struct json *j, const struct record *r)
 {
-	json__key_string(j, "stage", names__stage(r->stage));
-	put_opt(j, "seq", r->seq);
-	put_opt(j, "ack", r->ack);
+	json__key_word(j, "stage", names__stage(r->stage));
+	PUT_NUMBER(j, r, seq);
+	PUT_NUMBER(j, r, ack);
 	json__key_bool(j, "retrans", r->stage_retrans);
 }
 
 static void put_alive(struct json *j, const struct record *r)
 {
-	json__key_string(j, "state", names__state(r->state));
+	json__key_word(j, "state", names__state(r->state));
 	put_dur(j, r, REC_IN_STATE);
 	put_dur(j, r, REC_LIFE);
 	put_dur(j, r, REC_HANDSHAKE);
 	put_stages(j, r);
 	put_states(j, r);
-	put_opt(j, "syn_retrans", r->syn_retrans);
-	put_opt(j, "synack_retrans", r->synack_retrans);
+	PUT_NUMBER(j, r, syn_retrans);
+	PUT_NUMBER(j, r, synack_retrans);
 	put_at_least(j, r);
 }
 
@@ -219,10 +338,13 @@ static int write_record(struct out *o, const struct record *rec)
 		[SF_EV_GONE] = put_gone, [SF_EV_STAGE] = put_stage,   [SF_EV_ALIVE] = put_alive,
 	};
 	struct json j;
+	int err;
 
 	json__init(&j, &o->text);
 	json__begin_object(&j);
-	put_common(&j, o->clk, rec);
+	err = put_common(&j, (struct jsonl *)o, rec);
+	if (err)
+		return err;
 	put_type[rec->type](&j, rec);
 	json__end_object(&j);
 	str__append_char(&o->text, '\n', 1);
@@ -237,7 +359,7 @@ static void write_lost(struct out *o, uint64_t mono_ns, const struct losses *del
 	json__init(&j, &o->text);
 	json__begin_object(&j);
 	json__key_u64(&j, "v", 1);
-	json__key_string(&j, "type", "lost");
+	json__key_word(&j, "type", "lost");
 	put_time(&j, o->clk, mono_ns);
 	for (i = 0; i < __SF_LOST_MAX; i++)
 		json__key_u64(&j, names__lost(i), delta->lost[i]);
@@ -250,14 +372,26 @@ static void write_lost(struct out *o, uint64_t mono_ns, const struct losses *del
 	str__append_char(&o->text, '\n', 1);
 }
 
+static void fini(struct out *o)
+{
+	struct jsonl *l = (struct jsonl *)o;
+
+	for (size_t i = 0; i < OWNERS; i++) {
+		free(l->owners[i].cgroup);
+		str__fini(&l->owners[i].json);
+	}
+	for (size_t i = 0; i < ENDS; i++)
+		str__fini(&l->ends[i].json);
+}
+
 int out__new_jsonl(int fd, const struct clock *clk, struct out **ret_out)
 {
-	static const struct out_ops ops = {.record = write_record, .lost = write_lost};
-	struct out *o = calloc(1, sizeof(*o));
+	static const struct out_ops ops = {.record = write_record, .lost = write_lost, .fini = fini};
+	struct jsonl *l = calloc(1, sizeof(*l));
 
-	if (!o)
+	if (!l)
 		return -ENOMEM;
-	*o = (struct out){.ops = &ops, .clk = clk, .fd = fd};
-	*ret_out = o;
+	l->out = (struct out){.ops = &ops, .clk = clk, .fd = fd};
+	*ret_out = &l->out;
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -128,6 +129,93 @@ static void test_jsonl(void **state)
 	ev.known = SF_K_SEQ;
 	assert_json(&ev, "stage",
 		    "\"stage\":\"fin_sent\",\"seq\":4000000000,\"ack\":null,\"retrans\":false}");
+}
+
+/* What a sink that has not seen anything yet makes of it. */
+static void append_fresh(struct str *s, const struct record *r)
+{
+	struct sink k;
+
+	open_sink(&k, out__new_jsonl);
+	assert_int_equal(out__record(k.out, r), 0);
+	str__append(s, sink_text(&k));
+	close_sink(&k);
+}
+
+/* What a line shares with others is kept; whatever changes is not taken from there, and neither is what it changes back to. */
+static void test_jsonl_what_changes(void **state)
+{
+	struct sf_event ev = make_open();
+	struct record was = decode(&ev), is[18];
+	struct str want = {0};
+	struct sink k;
+
+	(void)state;
+	was.owner.cgroup = "/a.slice";
+	for (size_t i = 0; i < ARRAY_SIZE(is); i++)
+		is[i] = was;
+	is[0].owner.pid++;
+	is[1].owner.tid += 64; /* in the same place */
+	is[2].owner.uid++;
+	is[3].owner.start_ns++;
+	is[4].owner.cgroup_id++;
+	is[5].owner.cgroup = "/b.slice";
+	is[6].owner.cgroup = NULL;
+	is[7].owner.comm[3]++;
+	is[8].owner.source = SF_SRC_NONE;
+	is[9].id += 4096 * 1024;
+	is[10].cookie++;
+	is[11].netns++;
+	is[12].role = SF_ROLE_SERVER;
+	is[13].af = AF_INET6;
+	is[14].lport++;
+	is[15].rport++;
+	is[16].service_port++;
+	is[17].raddr[15] = is[17].laddr[3] = 9;
+	open_sink(&k, out__new_jsonl);
+	for (size_t i = 0; i < ARRAY_SIZE(is); i++) {
+		assert_int_equal(out__record(k.out, &was), 0);
+		assert_int_equal(out__record(k.out, &is[i]), 0);
+		append_fresh(&want, &was);
+		append_fresh(&want, &is[i]);
+	}
+	assert_string_equal(sink_text(&k), str__text(&want));
+	close_sink(&k);
+	str__fini(&want);
+}
+
+/* Of which types a number is does not matter here: each is written somewhere. */
+static bool is_written(const struct record *r, int64_t number)
+{
+	struct record of_type = *r;
+	struct str text = {0}, want = {0};
+	bool is_found;
+
+	for (of_type.type = SF_EV_OPEN; of_type.type < __SF_EV_MAX; of_type.type++)
+		append_fresh(&text, &of_type);
+	str__appendf(&want, ":%" PRId64, number);
+	is_found = strstr(str__text(&text), str__text(&want));
+	str__fini(&text);
+	str__fini(&want);
+	return is_found;
+}
+
+static void test_jsonl_numbers(void **state)
+{
+	struct sf_event ev = make_event(SF_EV_STAGE, SF_OUT_NONE, 9100);
+	struct record r, nothing;
+
+	(void)state;
+	ev.stage = SF_ST_FIN_SENT;
+	nothing = decode(&ev);
+#define CHECK(name)                             \
+	r = nothing;                            \
+	r.name = 1234567890123;                 \
+	assert_true(nothing.name == SF_ABSENT); \
+	assert_true(is_written(&r, r.name));    \
+	assert_false(is_written(&nothing, r.name));
+	RECORD_NUMBERS(CHECK)
+#undef CHECK
 }
 
 static void test_jsonl_lost(void **state)
@@ -538,7 +626,8 @@ static void test_state_not_known(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jsonl),	       cmocka_unit_test(test_jsonl_lost),
+		cmocka_unit_test(test_jsonl),	       cmocka_unit_test(test_jsonl_what_changes),
+		cmocka_unit_test(test_jsonl_numbers),  cmocka_unit_test(test_jsonl_lost),
 		cmocka_unit_test(test_jsonl_unknown),  cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_table),	       cmocka_unit_test(test_table_widens),
 		cmocka_unit_test(test_histtext),       cmocka_unit_test(test_histtext_rows),
