@@ -227,8 +227,8 @@ budget: ## lower tests/bench/budget to what synfin takes now
 
 # --- house-keeping ---
 C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[ch] tests/net/*.c tests/bench/*.c tests/exact/*.c tests/fuzz/*.[ch])
-.PHONY: lint format check-headers check-layers install
-lint: check-headers check-layers $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers
+.PHONY: lint format check-headers check-layers check-words install
+lint: check-headers check-layers check-words $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers, words
 	clang-format --dry-run -Werror $(C_FILES)
 	@for f in $(SRC); do echo "  TIDY   $$f"; clang-tidy --quiet $$f -- -std=gnu11 $(CPPFLAGS) 2>/dev/null || exit 1; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
@@ -258,6 +258,9 @@ check-layers:
 	@! grep -nE '#include "(in|out|http|sandbox|cmd)/' src/kernel/*
 	@! grep -nE '#include (<bpf/|"synfin.skel)' $(filter-out src/kernel/%,$(wildcard src/*/*.[ch])) src/main.c
 	@! grep -nE '#include <(seccomp|cap-ng)' $(filter-out src/sandbox/%,$(wildcard src/*/*.[ch])) src/main.c
+
+check-words:
+	@scripts/check-words README.md NEWS CONTRIBUTING.md $(wildcard docs/*.md) docs/synfin.8
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(O)/synfin $(DESTDIR)$(PREFIX)/sbin/synfin

@@ -256,7 +256,7 @@ static int read_bucket(struct reading *r, struct json_object *pair, struct hist 
 	if (bound)
 		i = sf_hist_index(upper);
 	if ((bound && sf_hist_upper(i) != upper) || i < *next)
-		return fail(r->err, "a bucket's bound is none of synfin's, or not in order");
+		return fail(r->err, "a bucket's bound is not one of synfin's, or not in order");
 	if (to_u64(r, json_object_array_get_idx(pair, 1), "buckets", &count))
 		return -EINVAL;
 	if (!count)

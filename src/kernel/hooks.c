@@ -64,7 +64,7 @@ const struct hook hooks[__HOOK_MAX] = {
 	[HOOK_RST_IN] = {
 		.name = "rst-in",
 		.measures = "resets received",
-		.lost = "a reset received is told by the socket's error alone",
+		.lost = "a reset received is seen only by the error of the socket",
 		.variants = { TRACEPOINT("tp_btf", "sf_rst_in") },
 	},
 	[HOOK_RST_OUT] = {

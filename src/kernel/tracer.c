@@ -159,7 +159,7 @@ static int set_up(struct tracer *t)
 	err = load__all(&t->loaded, &t->choices, &t->caps, &t->opts);
 	if (err) {
 		if (err != -EOPNOTSUPP)
-			log__error("cannot load or attach the BPF programs: %s (--verbose tells more)",
+			log__error("cannot load or attach the BPF programs: %s (--verbose says more)",
 				   strerror(-err));
 		return err;
 	}

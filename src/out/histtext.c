@@ -145,7 +145,7 @@ static void put_lost(struct str *s, const struct report *r)
 		str__appendf(s, "added to 'other': %" PRIu64 " records\n", totals->folded);
 	if (totals->misplaced)
 		str__appendf(s,
-			     "added to 'other' for want of room in their set: %" PRIu64
+			     "added to 'other' because their set had no room: %" PRIu64
 			     " counts and durations\n",
 			     totals->misplaced);
 }

@@ -176,7 +176,7 @@ static const struct {
 	{HIST("\"count\":2,\"sum_ns\":9000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[2048,1]]"),
 	 "does not fit"},
 	{HIST("\"count\":2,\"sum_ns\":3000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1000,1],[2048,1]]"),
-	 "none of synfin's"},
+	 "not one of synfin's"},
 	{HIST("\"count\":2,\"sum_ns\":3000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[2048,1],[1024,1]]"),
 	 "not in order"},
 	{HIST("\"count\":2,\"sum_ns\":3000,\"min_ns\":1000,\"max_ns\":2000,\"buckets\":[[1024,1],[1024,1]]"),
