@@ -99,10 +99,11 @@ __noinline int sweep_conn(__u64 key) /* not static: as tell() */
 		bpf_map_delete_elem(&suspects, &id);
 		return 0;
 	}
-	if (!bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST))
-		return 0; /* for the first time */
+	/* Reported already. A suspect again, it would be reported again by who meets its address. */
 	if (bpf_map_lookup_elem(&ghosts, &id))
 		return 0;
+	if (!bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST))
+		return 0; /* for the first time */
 	__builtin_memcpy(&copy, c, sizeof(copy));
 	if (copy.id != id || bpf_map_update_elem(&ghosts, &id, &one, BPF_NOEXIST))
 		return 0;

@@ -410,9 +410,11 @@ def test_a_million(netns, stack, spawn):
                   for role in ("client", "server"))
     missing += unseen(2 * MILLION, samples.sum("synfin_closes_total"))
     print(f"{missing} of {4 * MILLION} not seen")
-    for role in ("client", "server"):
-        opens = samples.sum("synfin_opens_total", role=role, outcome="established")
-        assert unseen(opens, samples.sum("synfin_handshake_seconds_count", role=role, outcome="established")) == 0
+    # If the kernel showed nobody that it was established, its open is reported at its close, without a handshake, and the close does not
+    # follow from the state before: that is counted.
+    opens = samples.sum("synfin_opens_total", outcome="established")
+    without_handshake = opens - samples.sum("synfin_handshake_seconds_count", outcome="established")
+    assert 0 <= without_handshake <= samples.sum("synfin_missed_total", cause="state")
     # A close whose end the kernel showed nobody is told without a length, and each of them is counted.
     without_length = samples.sum("synfin_closes_total") - samples.sum("synfin_life_seconds_count")
     assert 0 <= without_length <= missing + samples.sum("synfin_lost_total", **{"class": "missed"})
