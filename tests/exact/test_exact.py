@@ -106,18 +106,21 @@ def skipped_runs(pid):
 def judge(watched, skipped, truth, roles, witness):
     """
     Holds what was told since the last load against this one. `skipped`: runs before it. What is hidden leaves ghosts, which
-    the sweep finds.
+    the sweep finds, or whoever uses their memory next.
     """
     hidden = witness.hidden + skipped_runs(watched.process.pid) - skipped
+    watched.hidden += witness.hidden_between
     before = watched.judged
     told = watched.told()
-    complaints = compare(truth, told.since(before), roles, hidden)
+    complaints = compare(truth, told.since(before), roles, hidden, watched.hidden)
     if complaints and hidden:
         time.sleep(SWEEP_S)
         told = watched.told()
-        complaints = compare(truth, told.since(before), roles, hidden)
+        complaints = compare(truth, told.since(before), roles, hidden, watched.hidden)
     watched.judged, told = told, told.since(before)
-    assert not complaints, f"there was: {truth}\ntold: {told}\nhidden by the kernel: {hidden} {witness.details}"
+    watched.hidden = max(watched.hidden + hidden - told.lost.total(), 0)
+    assert not complaints, (f"there was: {truth}\ntold: {told}\nhidden by the kernel: {hidden} {witness.details}\n"
+                            f"and before, not missed yet: {watched.hidden}")
 
 
 def fdinfo_of(pid):

@@ -70,6 +70,7 @@ class Watch:
         name, *options = shlex.split(command)
         self.read = 0  # bytes of its output
         self.judged = Told()  # what it had told when it was last held against a load
+        self.hidden = 0  # events that were hidden until then, as far as nothing was missed for them
         self.process = Process([synfin, name, *options, "--netns", netns.path, *self.OPTIONS])
         self.process.wait_for("synfin: ready")
 

@@ -28,7 +28,7 @@ def address_of(function):
 
 class Blind:
     """In its place where the kernel hides nothing."""
-    port, hidden, details = 900, 0, ""
+    port, hidden, hidden_between, details = 900, 0, 0, ""
 
     def __enter__(self):
         return self
@@ -89,11 +89,14 @@ class Ftrace:
 
 
 class Witness:
-    """`with witness:` around a load on `port`; then `hidden`, and in `details` whose they were."""
+    """
+    `with witness:` around a load on `port`; then `hidden`, and in `details` whose they were. `hidden_between`: from the end of the load
+    before to the beginning of this one, when TIME_WAITs end.
+    """
 
     def __init__(self):
         self.port = 100 + PORTS * (os.getpid() % 200)  # nobody else's on this host, as far as possible
-        self.hidden, self.details = 0, ""
+        self.hidden, self.hidden_between, self.details = 0, 0, ""
         self.first, self.last = self.port, self.port + PORTS - 1
 
     def start(self):
@@ -101,7 +104,7 @@ class Witness:
         self.ftrace = Ftrace(self.first, self.last, timers)
         words = [self.first, self.last, *timers, int(self.ftrace.shows_receiver)]
         self.program = subprocess.Popen([PROGRAM, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._ask()
+        self.traced, self.before = self._read_both()
         return self
 
     def end(self):
@@ -125,18 +128,24 @@ class Witness:
                 return traced, shown
         raise AssertionError(f"events come without a pause for {PATIENCE_S} s: nothing to compare with")
 
+    def _hidden_since(self, traced, now):
+        """What ftrace has more than the programs since both were read last."""
+        shown, missed = (now[name] - self.before[name] for name in ("total", "missed"))
+        hidden = traced - self.traced - shown - missed
+        assert hidden >= 0, f"BPF was shown {-hidden} events that ftrace has not"
+        return hidden
+
     def __enter__(self):
+        self.hidden_between = self._hidden_since(*self._read_both())
         self.ftrace.clear()
         self.traced, self.before = self._read_both()
         return self
 
     def __exit__(self, *_):
         traced, after = self._read_both()
-        shown = after["total"] - self.before["total"]
-        missed = after["missed"] - self.before["missed"]
-        self.hidden = traced - self.traced - shown - missed
-        assert self.hidden >= 0, f"BPF was shown {-self.hidden} events that ftrace has not"
+        self.hidden = self._hidden_since(traced, after)
         self.details = self._find_tasks(after) if self.hidden else ""
+        self.traced, self.before = traced, after
 
     def _find_tasks(self, after):
         shown = {int(tid): n - self.before["tasks"].get(tid, 0) for tid, n in after["tasks"].items()}
