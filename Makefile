@@ -230,7 +230,8 @@ C_FILES := $(wildcard src/*.c src/*/*.c src/*/*.h bpf/*.c bpf/*.h tests/unit/*.[
 .PHONY: lint format check-headers check-layers check-words install
 lint: check-headers check-layers check-words $(O)/synfin.skel.h $(O)/metrics.pb-c.h ## clang-format, clang-tidy, cppcheck, headers alone, layers, words
 	clang-format --dry-run -Werror $(C_FILES)
-	@for f in $(SRC); do echo "  TIDY   $$f"; clang-tidy --quiet $$f -- -std=gnu11 $(CPPFLAGS) 2>/dev/null || exit 1; done
+	@echo '  TIDY   src'
+	@printf '%s\n' $(SRC) | xargs -P "$$(nproc)" -I {} clang-tidy --quiet {} -- -std=gnu11 $(CPPFLAGS) 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		-Isrc -Ibpf '-DLIBBPF_OPTS(type,name,...)=struct type name = {0}' --suppress=missingInclude \
 		--suppress=ctuuninitvar src # "ctu": takes an output parameter for a use
