@@ -28,11 +28,13 @@ SPLAT = re.compile(
 )
 
 
-def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=2048, icount=False):
+def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1, memory=2048, icount=False,
+         systemd=False):
     """Runs the command (a list) in a guest and returns its status, TIMED_OUT or DIED.
 
     The kernel is in the cache. `results` is emptied first. `stdout` and `stderr` are open files with descriptors.
     With `icount`, which needs one CPU, the guest's clock counts instructions, one a nanosecond, and skips idle time.
+    With `systemd` that is the guest's first process, and the command a service of it.
     """
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
@@ -48,7 +50,7 @@ def boot(kernel, command, results, *, stdout, stderr, timeout, env=None, cpus=1,
         subprocess.Popen("cat", stdin=subprocess.PIPE, stdout=stderr) as err,
     ):
         pipes = (out.stdin.fileno(), err.stdin.fileno())
-        arguments = qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount)
+        arguments = qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount, systemd)
         try:
             subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pipes, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -69,8 +71,9 @@ def guest_script(kernel, command, env):
     )
 
 
-def qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount):
-    append = KERNEL_OPTIONS + (" -- icount" if icount else "")  # what follows the dashes is for init
+def qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount, systemd):
+    words = ["icount"] * icount + ["systemd"] * systemd
+    append = " ".join([KERNEL_OPTIONS, "--", *words])  # what follows the dashes is for init
 
     def share(tag, path, *options):
         path = str(path).replace(",", ",,")  # a single one would begin an option
