@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * accept(). It holds no lock of the socket that it returns: the child is in its queue before it becomes ESTABLISHED, and a RST may end it
- * on another CPU meanwhile. So each side writes words of its own and nothing of the other's:
+ * accept(). It holds no lock of the socket that it returns: the child is in the queue before it becomes
+ * ESTABLISHED, and a RST may end it on another CPU meanwhile. Each side therefore writes words of its own and
+ * nothing of the other's:
  *
  *   accept()            sf_conn.accept_ts, and the words of the owner
- *   who has the lock    all else; it removes the connection not before accept() is done with it, or the socket is destroyed
+ *   the lock's holder   all else; it does not remove the connection before accept() is done with it, or the
+ *                       socket is destroyed
  *
- * Each publishes by an atomic addition, then looks at the other's word. What the lock's holder has told (SF_F_OPENED, SF_F_END_TOLD)
- * when accept() looks, accept() follows up: `accept`, and what was parked until its verdict. What comes later is followed up by the
- * lock's holder. accept() notes what it saw, so that nothing is told twice or by nobody; where the holder comes in between accept()'s
- * coming and its looking, it asks again at the connection's end (SF_F_ACCEPT_DUE).
+ * Each side publishes by an atomic addition, then looks at the other's word. accept() follows up what the
+ * lock's holder has reported by then (SF_F_OPENED, SF_F_END_TOLD): it reports `accept`, and what was parked
+ * until its verdict. The lock's holder follows up what it reports later. accept() notes which flags it saw,
+ * so that everything is reported exactly once. If the holder looks after accept() has published but before it
+ * has made its note, the holder asks again at the connection's end (SF_F_ACCEPT_DUE).
  */
 #ifndef SYNFIN_ACCEPT_BPF_H
 #define SYNFIN_ACCEPT_BPF_H
@@ -24,22 +27,25 @@
 #include "table.bpf.h"
 #include "tell.bpf.h"
 
-/* Only accept() may still do something with it. */
+/* A server's connection that accept() has not looked at yet. */
 static __always_inline bool awaits_accept(const struct sf_conn *c)
 {
 	return c->role == SF_ROLE_SERVER && !(c->flags & SF_F_ACCEPTED) &&
 	       !(READ_ONCE(c->accept_ts) & SF_ACC_LOOKED);
 }
 
-/* A flag that accept() looks at; it is not set yet. */
+/* Sets a flag that accept() looks at. It must not be set yet. */
 static __always_inline void publish(struct sf_conn *c, __u32 flag)
 {
 	__sync_fetch_and_add(&c->flags, flag);
 }
 
-/* --- what waits for the verdict, told --------------------------------------------------------------------- */
+/* --- reports that waited for the verdict ---------------------------------------------------------------- */
 
-/* The `open` of a connection on which accept() decided. False: as above. One that was there before has none. */
+/*
+ * Reports the `open` of a connection that accept() has decided on. False: it is not wanted (--min-handshake).
+ * A connection that is older than the tracer has no `open`.
+ */
 static __always_inline bool tell_parked_open(const void *object, const struct sf_conn *c)
 {
 	const struct sf_parked *p = bpf_map_lookup_elem(&parked, &c->id);
@@ -76,9 +82,9 @@ static __always_inline void tell_accept(const void *object, const struct sf_conn
 		emit(object, SF_EV_ACCEPT, SF_OUT_NONE, ts);
 }
 
-/* --- the lock's holder ------------------------------------------------------------------------------------ */
+/* --- the lock's holder ---------------------------------------------------------------------------------- */
 
-/* What accept() had not seen when it looked. */
+/* Reports what accept() had not seen when it looked. */
 __noinline int tell_unseen(__u64 address) /* not static: as tell() */
 {
 	const void *object = (const void *)address;
@@ -100,14 +106,14 @@ __noinline int tell_unseen(__u64 address) /* not static: as tell() */
 	return 0;
 }
 
-/* What accept() had not seen when it looked, once it has. */
+/* The same, if it is due and accept() has looked. */
 static __always_inline void settle_accept(const void *object, const struct sf_conn *c)
 {
 	if (c->flags & SF_F_ACCEPT_DUE)
 		tell_unseen(as_number(object));
 }
 
-/* Something was published: has accept() come before, and did it see it? */
+/* A flag was published. If accept() came before and did not see it, we report what follows from it. */
 static __always_inline void look_at_accept(const void *object, struct sf_conn *c, __u64 saw)
 {
 	__u64 word = READ_ONCE(c->accept_ts);
@@ -118,7 +124,7 @@ static __always_inline void look_at_accept(const void *object, struct sf_conn *c
 	settle_accept(object, c);
 }
 
-/* Its handshake, until accept() decides. */
+/* Keeps the handshake until accept() decides. */
 static __noinline int park_opening(const struct sf_conn *c, __u32 outcome, __u64 ts)
 {
 	struct sf_parked p = {.open_outcome = outcome, .open_ts = ts};
@@ -152,9 +158,12 @@ static __always_inline void park_close(const void *object, struct sf_conn *c, en
 	look_at_accept(object, c, SF_ACC_SAW_END);
 }
 
-/* --- accept() --------------------------------------------------------------------------------------------- */
+/* --- accept() ------------------------------------------------------------------------------------------- */
 
-/* What follows from `flags`. The bits that say what was seen, and whether it is wanted. */
+/*
+ * Reports what follows from `flags`. Returns the bits that say what was seen, and whether the connection is
+ * wanted.
+ */
 static __always_inline __u64 follow_up(const struct sock *sk, const struct sf_conn *c, __u32 flags)
 {
 	__u64 seen = SF_ACC_LOOKED | (flags & SF_F_OPENED ? SF_ACC_SAW_OPEN : 0) |
@@ -188,7 +197,7 @@ static __always_inline void on_accept(const struct sock *sk)
 	WRITE_ONCE(c->accept_ts, word | follow_up(sk, c, READ_ONCE(c->flags)));
 }
 
-/* No function hooks: what accept() left behind the descriptor it returns. */
+/* Without function hooks: finds the socket behind the descriptor that accept() returns. */
 static __always_inline int on_accept_return(long fd)
 {
 	const struct file *file = file_of_fd(fd);

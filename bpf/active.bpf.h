@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The active open: a client's life begins at CLOSE>SYN_SENT, in connect().
+ * The active open: a client's connection begins at CLOSE>SYN_SENT, in connect().
  */
 #ifndef SYNFIN_ACTIVE_BPF_H
 #define SYNFIN_ACTIVE_BPF_H
@@ -26,7 +26,7 @@ static __noinline void follow_client(const struct sock *sk, __u64 now, enum id_s
 	c.state = TCP_SYN_SENT;
 	c.opening.connect_ts = now;
 	own_by_current(&c, SF_SRC_CONNECT);
-	if (cfg_by_task && !wants_task(&c)) /* its owner will be no other: the rest need not be read */
+	if (cfg_by_task && !wants_task(&c)) /* its owner will not change: the rest need not be read */
 		return;
 	read_sock_tuple(&c, sk);
 	c.lport = KREAD(sk, __sk_common.skc_num); /* inet_sport may be left from an earlier attempt */
@@ -45,9 +45,9 @@ static __always_inline bool sent_syn(const struct sf_conn *c, const struct tcp_s
 }
 
 /*
- * When the SYN was handed to IP. tcp_wstamp_ns is the time of the last segment sent, and until the handshake
- * ends only SYNs were; sent once, it is the first. With repeats the first one's stamp is gone: connect() is
- * the best bound, earlier by the search for a port.
+ * Stamps the moment when the SYN was handed to IP. tcp_wstamp_ns is the time of the last segment sent, and
+ * until the handshake ends only SYNs were sent. If the SYN was sent once, this is its time. If it was
+ * repeated, the time of the first one is gone: connect() is the best bound, earlier by the search for a port.
  */
 static __always_inline void stamp_syn(struct sf_conn *c, const struct tcp_sock *tp, __u64 now)
 {
@@ -73,8 +73,10 @@ static __always_inline void stage_answered(const struct sf_conn *c, __u64 now)
 		     (struct segment){.seq = isn + 1, .ack = peer + 1, .known = SF_K_SEQ | SF_K_ACK});
 }
 
-/* tcp_retransmit_skb in SYN_SENT, after it was sent: the first SYN is an RTO old, connect() the best stamp of
- * it. */
+/*
+ * tcp_retransmit_skb in SYN_SENT, after the SYN was sent. The first SYN is an RTO old, and connect() is its
+ * best stamp.
+ */
 static __always_inline void on_syn_again(const struct sock *sk, struct sf_conn *c)
 {
 	__u64 now = bpf_ktime_get_ns();

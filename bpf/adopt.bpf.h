@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Connections that are older than the tracer. When all hooks are attached iter/task_file shows whose sockets there are (`found`), then
- * iter/tcp shows each connection once; what the hooks
- * have met by then is left alone. est_ts is the moment of first sight, or as much before it as the kernel's own stamps
- * prove; stamps of what had happened by then equal it (model/record.c marks what begins there as a lower bound).
+ * Connections that are older than the tracer. When all hooks are attached, iter/task_file shows the owners of
+ * the existing sockets (`found`), then iter/tcp shows each connection once. A connection that a hook has met
+ * by then is left alone. est_ts is the moment of first sight, or as much before it as the kernel's own stamps
+ * prove. The stamps of everything that had happened by then equal est_ts (model/record.c marks durations that
+ * begin there as lower bounds).
  *
- * The iterator holds the socket's lock while we look (5.15, commit 04c7820b776f; before, the lock of its hash bucket): no
- * change of state can fall between reading it and the entry in `conns`. Requests and minisocks have no lock; one that was
- * unhashed meanwhile is dropped again.
+ * The iterator holds the socket's lock while we look (5.15, commit 04c7820b776f; before, the lock of its hash
+ * bucket): no change of state can fall between reading the state and the entry in `conns`. Requests and
+ * minisocks have no lock; one that was unhashed meanwhile is dropped again.
  */
 #ifndef SYNFIN_ADOPT_BPF_H
 #define SYNFIN_ADOPT_BPF_H
@@ -28,8 +29,9 @@
 #define TIMEWAIT_NS	   60000000000LL /* TCP_TIMEWAIT_LEN */
 
 /*
- * Who opened it. A port that connect() chose is marked (__inet_hash_connect()), a bound one is locked, and a listener's child
- * does not inherit the lock (sk_clone_lock()). Else it is a server if somebody listens there; or nothing tells.
+ * Finds out who opened the connection. A port that connect() chose is marked (__inet_hash_connect()), a bound
+ * one is locked, and a listener's child does not inherit the lock (sk_clone_lock()). Otherwise the connection
+ * is a server's if there is a listener on its port; if not, its role is unknown.
  */
 static __always_inline enum sf_role find_role(const struct sf_conn *c, const struct inet_bind_bucket *port,
 					      bool locked)
@@ -48,7 +50,7 @@ static __always_inline enum sf_role find_socket_role(const struct sf_conn *c, co
 	return find_role(c, KREAD(icsk, icsk_bind_hash), KREAD_BITS(sk, sk_userlocks) & SOCK_BINDPORT_LOCK);
 }
 
-/* In jiffies, which are rounded: one less is certain. */
+/* Jiffies are rounded, so only one tick less is certain. */
 static __always_inline __u64 ago(__u64 now, __u32 ticks)
 {
 	__u64 ns = ticks && ticks < 1U << 31 ? (ticks - 1) * cfg_tick_ns : 0;
@@ -57,8 +59,8 @@ static __always_inline __u64 ago(__u64 now, __u32 ticks)
 }
 
 /*
- * The ACK that came last is not older than the connection, nor than the peer's FIN or the ACK of ours; our own FIN may be
- * younger.
+ * The last ACK is not older than the connection, the peer's FIN or the ACK of our FIN. Our own FIN may be
+ * younger than the last ACK.
  */
 static __always_inline __u64 first_sight(const struct tcp_sock *tp, __u8 state)
 {
@@ -94,12 +96,12 @@ static __always_inline void adopt_stamps(struct sf_conn *c, __u8 state, __u64 se
 		c->flags |= SF_F_FIN_SENT_1ST;
 }
 
-/* Counted by the iterator alone, which is no enum id_source. */
+/* Only the iterator counts this; it is not an enum id_source. */
 static __u64 adopted;
 
 /*
- * What is behind it is judged as if it had been seen: that it was established, or closed by FINs, but no duration. False: it is
- * not wanted.
+ * Judges the connection's past as if it had been seen: the connection was established, or closed by FINs, but
+ * no duration is known. False: the connection is not wanted.
  */
 static __always_inline bool judge_past(struct sf_conn *c)
 {
@@ -114,7 +116,7 @@ static __always_inline bool judge_past(struct sf_conn *c)
 	return true;
 }
 
-/* False: the filter rejects it, or nobody would ask again about it. */
+/* False: the filter rejects it, or it is undecided and nothing would ask the filter again. */
 static __always_inline bool judge_adopted(struct sf_conn *c)
 {
 	enum verdict v;
@@ -161,7 +163,7 @@ static __always_inline void adopt_listener(const struct sock *sk)
 		bpf_map_update_elem(&listened, &key, &listener, BPF_ANY);
 }
 
-/* The task that has it among its files was looked for before. */
+/* The task that has this socket among its files was found before. */
 static __always_inline void own_by_finder(struct sf_conn *c, const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
@@ -173,7 +175,10 @@ static __always_inline void own_by_finder(struct sf_conn *c, const struct sock *
 	bpf_map_delete_elem(&found, &key);
 }
 
-/* It waits for accept(); with several listeners on its port nothing tells which one's queue it is in. */
+/*
+ * The connection waits for accept(). If its port has several listeners, it is not known which one's queue it
+ * is in.
+ */
 static __always_inline void own_unaccepted(struct sf_conn *c)
 {
 	struct sf_port_key key = {c->netns, c->lport};
@@ -233,8 +238,8 @@ static __always_inline void adopt_request(const struct request_sock *req)
 }
 
 /*
- * When a minisock's timer was armed, if it was for `whole_ns`; now, if that cannot be. It may be overdue: the slots of the wheel are
- * seconds wide at 60 s.
+ * The moment when a minisock's timer was armed, if it was armed for `whole_ns`; now, if that cannot be. The
+ * timer may be overdue: the slots of the wheel are seconds wide at 60 s.
  */
 static __always_inline __u64 timer_armed(const struct inet_timewait_sock *tw, __s64 whole_ns)
 {
@@ -244,17 +249,19 @@ static __always_inline __u64 timer_armed(const struct inet_timewait_sock *tw, __
 	return left > -whole_ns && left < whole_ns ? ago(now, (whole_ns - left) / cfg_tick_ns) : now;
 }
 
-/* Armed when TIME_WAIT began, and again whenever the peer repeated its FIN. */
+/* The timer was armed when TIME_WAIT began, and again whenever the peer repeated its FIN. */
 static __always_inline __u64 timewait_began(const struct inet_timewait_sock *tw)
 {
 	return timer_armed(tw, TIMEWAIT_NS);
 }
 
 /*
- * Armed when the socket of an orphan was replaced, in FIN_WAIT2 or later, for net.ipv4.tcp_fin_timeout; of more than a minute the
- * socket has waited for the first part (tcp_rcv_state_process(), __tcp_close()). A long RTO makes it longer, which then began earlier. But
- * the owner may have made it shorter (TCP_LINGER2), and nothing is left of that: what the peer sent last, the ACK of our FIN or something
- * after it, must not be younger. It bears a stamp if there are timestamps; if not, it began at first sight.
+ * The timer was armed when the socket of an orphan was replaced, in FIN_WAIT2 or later, for
+ * net.ipv4.tcp_fin_timeout. If that is more than a minute, the socket has waited for the first part
+ * (tcp_rcv_state_process(), __tcp_close()). A long RTO makes the time longer, and the wait then began
+ * earlier. But the owner may have made it shorter (TCP_LINGER2), and nothing is left of that setting: the
+ * last thing that the peer sent, the ACK of our FIN or something after it, must not be younger than the
+ * result. It has a stamp if there are timestamps; if not, the wait began at first sight.
  */
 static __always_inline __u64 orphan_began(const struct inet_timewait_sock *tw)
 {
@@ -265,7 +272,7 @@ static __always_inline __u64 orphan_began(const struct inet_timewait_sock *tw)
 	return heard && heard <= began ? began : bpf_ktime_get_ns();
 }
 
-/* No task has a file of it: nothing tells whose it was. */
+/* No task has a file of this minisock, so its owner is not known. */
 static __always_inline void adopt_minisock(const struct inet_timewait_sock *tw)
 {
 	__u8 state = KREAD(tw, tw_substate);
@@ -308,7 +315,7 @@ static __always_inline void adopt_any(const struct sock_common *skc)
 		adopt_socket((struct sock *)skc, state);
 }
 
-/* An open file of a task. The first task that is found with a socket is taken for its owner. */
+/* An open file of a task. The first task that is found with a socket is taken as its owner. */
 static __always_inline void find_owner(const struct task_struct *task, const struct file *file)
 {
 	struct socket *socket;

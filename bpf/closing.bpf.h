@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The close, as far as the full socket sees it: FINs, RSTs, timeouts, aborts. What follows in the TIME_WAIT
- * minisock is timewait.bpf.h's.
+ * The close, as far as the full socket sees it: FINs, RSTs, timeouts, aborts. timewait.bpf.h handles what
+ * follows in the TIME_WAIT minisock.
  */
 #ifndef SYNFIN_CLOSING_BPF_H
 #define SYNFIN_CLOSING_BPF_H
@@ -23,8 +23,9 @@
 #include "waits.bpf.h"
 
 /*
- * The close begins and the handshake was not reported: it never ended in our sight (TCP Fast Open closed before its last ACK, or a
- * change of state was missed) and is reported as it is. 0: it was not wanted, and the connection is left.
+ * The close begins and the handshake was not reported, because we never saw its end (TCP Fast Open closed
+ * before its last ACK, or a change of state was missed). It is reported as it is. 0: it was not wanted, and
+ * the connection was left.
  */
 __noinline int open_unended(__u64 address) /* not static: as tell() */
 {
@@ -33,7 +34,7 @@ __noinline int open_unended(__u64 address) /* not static: as tell() */
 
 	if (!c)
 		return 0;
-	if (!c->rport) /* TCP Fast Open: whose it is can be read by now */
+	if (!c->rport) /* TCP Fast Open: its addresses can be read by now */
 		read_sock_tuple(c, object);
 	if (!conn_decide(object, c))
 		return 0;
@@ -79,7 +80,7 @@ static __always_inline void end_here(const void *object, enum sf_outcome outcome
 	end_object(as_number(object), outcome, ts);
 }
 
-/* SYN_SENT>CLOSE, SYN_RECV>CLOSE: never was a connection. */
+/* SYN_SENT>CLOSE, SYN_RECV>CLOSE: the attempt failed. */
 static __noinline int on_failed(struct sock *sk, __u64 now)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
@@ -109,8 +110,8 @@ static __noinline int on_failed(struct sock *sk, __u64 now)
 }
 
 /*
- * Running in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. Of a connection that was there
- * before it may be the first thing heard about its owner.
+ * Runs in the task that closes: tcp_close(), tcp_shutdown(), exit. sk_shutdown says which. For a connection
+ * that is older than the tracer, this may be the first sign of its owner.
  */
 static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, __u64 now)
 {
@@ -125,7 +126,7 @@ static __always_inline void closed_by_owner(struct sock *sk, struct sf_conn *c, 
 	}
 }
 
-/* ESTABLISHED>FIN_WAIT1, CLOSE_WAIT>LAST_ACK: our FIN is queued behind what was written before. */
+/* ESTABLISHED>FIN_WAIT1, CLOSE_WAIT>LAST_ACK: our FIN is queued behind the data written before. */
 static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
@@ -133,7 +134,7 @@ static __always_inline void on_fin_sent(struct sock *sk, struct sf_conn *c, __u6
 	if (!begin_closing(sk, c))
 		return;
 	if (has_accept && awaits_accept(c) && !(c->flags & SF_F_MPTCP))
-		miss(SF_MISSED_ACCEPT); /* somebody closes it, so accept() returned it */
+		miss(SF_MISSED_ACCEPT); /* a task closes it, so accept() returned it */
 	c->closing.fin_sent_ts = now;
 	if (!c->closing.fin_rcvd_ts)
 		c->flags |= SF_F_FIN_SENT_1ST;
@@ -169,10 +170,10 @@ static __always_inline void on_fin_rcvd(struct sock *sk, struct sf_conn *c, __u6
 }
 
 /*
- * The full socket's numbers, before it is gone, for records. bytes_acked and bytes_received count sequence numbers: the
- * SYN of an active opener (tcp_ack() in SYN_SENT moves snd_una over it; a passive opener's child starts
- * behind it) and either FIN are not payload. A child's total_retrans starts with its request's SYN-ACK
- * repeats (tcp_create_openreq_child).
+ * Reads the full socket's numbers for records, before it is gone. bytes_acked and bytes_received count
+ * sequence numbers: the SYN of an active opener (tcp_ack() in SYN_SENT moves snd_una over it; a passive
+ * opener's child starts behind it) and either FIN are not payload. A child's total_retrans starts with the
+ * SYN-ACK repeats of its request (tcp_create_openreq_child).
  */
 static __always_inline void read_numbers(const struct sock *sk, struct sf_conn *c)
 {
@@ -197,9 +198,9 @@ static __always_inline void take_numbers(const struct sock *sk, struct sf_conn *
 }
 
 /*
- * The owner has closed it and data came after that: TCPAbortOnData, a RST of ours. The kernel runs tcp_reset() for it or
- * just tcp_done(), so that it looks like a RST received or like nothing; our RST is announced after the socket is destroyed
- * (tcp_rcv_state_process).
+ * Data came after the owner had closed the socket, and the kernel resets the connection: TCPAbortOnData, a
+ * RST of ours. It does so by tcp_reset(), which looks like a RST received, or by a mere tcp_done(), which
+ * looks like nothing. Our RST is announced after the socket is destroyed (tcp_rcv_state_process).
  */
 static __always_inline bool aborts_on_data(const struct sock *sk, const struct sf_conn *c, __u8 old)
 {
@@ -217,8 +218,9 @@ static __always_inline void reset_by_us(struct sf_conn *c, __u16 reason)
 }
 
 /*
- * tcp_time_wait() has put this minisock in the socket's place, a moment ago: on another CPU the peer's FIN, or what kills it, may have
- * come before we knew it. Whoever comes later finds it.
+ * tcp_time_wait() has put this minisock in the socket's place a moment ago. The peer's FIN or the kill of the
+ * minisock may have come on another CPU before we knew the minisock. The side that comes later finds what the
+ * other has done.
  */
 __noinline int hand_over(__u64 from, __u64 to) /* not static: as tell() */
 {
@@ -246,7 +248,10 @@ __noinline int hand_over(__u64 from, __u64 to) /* not static: as tell() */
 	return 0;
 }
 
-/* FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock, or none that we could see end. */
+/*
+ * FIN_WAIT2>CLOSE or CLOSING>CLOSE as by tcp_time_wait(), but there is no minisock, or none whose end we
+ * could see.
+ */
 static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	if (!has_tw) {
@@ -255,7 +260,7 @@ static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn
 		end_here(sk, SF_OUT_FIN, now);
 		return;
 	}
-	/* No room for one (tcp_max_tw_buckets). */
+	/* The kernel had no room for one (tcp_max_tw_buckets). */
 	if (!(c->flags & SF_F_PENDING))
 		count(SF_CNT_TW_BEGUN);
 	write_close(sk, c, SF_OUT_FIN, now);
@@ -263,7 +268,9 @@ static __always_inline void end_without_minisock(struct sock *sk, struct sf_conn
 	conn_forget(sk, c);
 }
 
-/* What sk_err says of a connection that no RST was announced for. tcp_write_err() passes on what ICMP said before. */
+/*
+ * The outcome that sk_err shows when no RST was announced. tcp_write_err() passes on an earlier ICMP error.
+ */
 static __always_inline enum sf_outcome outcome_of_error(__u8 error)
 {
 	switch (error) {
@@ -278,9 +285,9 @@ static __always_inline enum sf_outcome outcome_of_error(__u8 error)
 }
 
 /*
- * To CLOSE other than by the normal ways. A RST was announced by tcp_receive_reset before; a RST of ours is announced after
- * the change (close() with unread data, SO_LINGER 0, connect(AF_UNSPEC)) and decides the outcome then, or at the latest when
- * the socket is destroyed.
+ * The socket goes to CLOSE in another than the normal ways. A RST received was announced before, by
+ * tcp_receive_reset. A RST of ours is announced after the change (close() with unread data, SO_LINGER 0,
+ * connect(AF_UNSPEC)), and the outcome is decided then, or at the latest when the socket is destroyed.
  */
 static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old, __u64 now)
 {
@@ -302,7 +309,7 @@ static __always_inline void on_cut(struct sock *sk, struct sf_conn *c, __u8 old,
 	}
 }
 
-/* All that we sent, the FIN included. */
+/* Everything that we sent was acknowledged, the FIN included. */
 static __always_inline bool all_acked(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
@@ -310,7 +317,7 @@ static __always_inline bool all_acked(const struct sock *sk)
 	return KREAD(tp, snd_una) == KREAD(tp, write_seq);
 }
 
-/* FIN_WAIT2 or CLOSING is left: what the peer's FIN or the ACK of ours, which come with it, say. */
+/* The socket leaves FIN_WAIT2 or CLOSING. Handles the peer's FIN or the ACK of ours, which come with that. */
 static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	if (!c->closing.fin_acked_ts)
@@ -319,7 +326,7 @@ static __always_inline void complete_fins(struct sock *sk, struct sf_conn *c, __
 		on_fin_rcvd(sk, c, now);
 }
 
-/* What carries it on, for hand_over(); NULL: nothing. */
+/* Returns the minisock that carries the connection on, for hand_over(). NULL: there is none. */
 static __always_inline const struct inet_timewait_sock *on_closed(struct sock *sk, struct sf_conn *c,
 								  __u8 old, __u64 now)
 {
@@ -352,7 +359,7 @@ static __always_inline const struct inet_timewait_sock *on_closed(struct sock *s
 	return NULL;
 }
 
-/* Its CLOSE was not seen. What remains true is written, and that something is missing is counted. */
+/* The CLOSE of this socket was missed. Counts that, and writes what remains true. */
 static __always_inline void end_unseen(struct sock *sk, struct sf_conn *c, __u64 now)
 {
 	miss(SF_MISSED_END);
@@ -363,7 +370,7 @@ static __always_inline void end_unseen(struct sock *sk, struct sf_conn *c, __u64
 	end_here(sk, SF_OUT_NONE, now);
 }
 
-/* tcp_destroy_sock: nothing of this socket comes after it. accept(), if it returned it, has done so before. */
+/* tcp_destroy_sock, the last event of a socket. If accept() returned the socket, it did so before. */
 static __always_inline int on_destroy(struct sock *sk)
 {
 	struct sf_conn *c = conn_find(sk);
@@ -395,7 +402,10 @@ static __always_inline void on_rst_in(struct sock *sk)
 		c->flags |= SF_F_RST_IN;
 }
 
-/* A listener whose accept queue is full resets the connection whose final ACK has come (tcp_abort_on_overflow). */
+/*
+ * A listener whose accept queue is full resets the connection whose final ACK has come
+ * (tcp_abort_on_overflow).
+ */
 static __always_inline void note_reset_for(const struct sock *sk)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -405,9 +415,9 @@ static __always_inline void note_reset_for(const struct sock *sk)
 }
 
 /*
- * Before 6.10 the kernel does not say why it aborts; what 6.10 says in the same place: tcp_disconnect() for SO_LINGER 0 and
- * connect(AF_UNSPEC) "state", __tcp_close() "abort on linger" in FIN_WAIT2 (TCP_LINGER2) and else "abort on close", for
- * data that was never read.
+ * Before 6.10 the kernel does not say why it aborts. We give the reason that 6.10 gives in the same place:
+ * tcp_disconnect() gives "state" for SO_LINGER 0 and connect(AF_UNSPEC); __tcp_close() gives "abort on
+ * linger" in FIN_WAIT2 (TCP_LINGER2) and otherwise "abort on close", for data that was never read.
  */
 static __always_inline __u16 derive_reason(const struct sf_conn *c, const struct sock *sk)
 {
@@ -422,7 +432,7 @@ static __always_inline __u16 derive_reason(const struct sf_conn *c, const struct
 
 /*
  * tcp_send_reset. `object` may be a full socket, a minisock, a request, the listener (tcp_abort_on_overflow)
- * or NULL (no socket there); only what we follow under that address matters.
+ * or NULL (no socket there). Only a connection that we follow under that address matters.
  */
 static __always_inline void on_rst_out(const void *object, __u32 reason)
 {

@@ -15,8 +15,8 @@
 #include "tell.bpf.h"
 
 /*
- * `c` is the element under `object`, void afterwards. Only for whoever owns the object: its creator, the holder of the socket's lock, the
- * softirq that ends a request.
+ * `c` is the element under `object`, void afterwards. Only the owner of the object may call this: its
+ * creator, the holder of the socket's lock, or the softirq that ends a request.
  */
 static __always_inline void conn_forget(const void *object, const struct sf_conn *c)
 {
@@ -25,7 +25,10 @@ static __always_inline void conn_forget(const void *object, const struct sf_conn
 	conn_remove(object);
 }
 
-/* Unique in a run without atomics: the CPU in the low bits, then who counts, its own count above. */
+/*
+ * Unique in a run, without atomics: the CPU in the low bits, above it the source, above that the source's own
+ * count.
+ */
 static __always_inline __u64 new_id(enum id_source source)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -36,8 +39,8 @@ static __always_inline __u64 new_id(enum id_source source)
 }
 
 /*
- * It is over for us: forgotten, or, while accept() may still come upon it, kept as one of which all is told. accept() may have looked since
- * its caller last asked.
+ * The connection is over for us. It is forgotten; or, while accept() may still find it, it is kept and marked
+ * as fully reported. accept() may have looked since the caller last asked.
  */
 static __always_inline void conn_leave(const void *object, struct sf_conn *c)
 {
@@ -49,13 +52,13 @@ static __always_inline void conn_leave(const void *object, struct sf_conn *c)
 	}
 }
 
-/* What on_child() keeps until it is known what kind of child it is. */
+/* The element that on_child() keeps until the kind of the child is known. */
 static __always_inline bool is_tentative(const struct sf_conn *c)
 {
 	return c->flags & SF_F_PENDING && c->flags & SF_F_FASTOPEN && c->state == TCP_SYN_RECV;
 }
 
-/* Its end was not seen. False: the sweep has counted that (sweep.bpf.h). */
+/* The end of this connection was missed. False: the sweep has counted that already (sweep.bpf.h). */
 static __always_inline bool is_first_to_miss(const struct sf_conn *c)
 {
 	__u64 id = c->id;
@@ -63,7 +66,10 @@ static __always_inline bool is_first_to_miss(const struct sf_conn *c)
 	return !bpf_map_delete_elem(&suspects, &id) || bpf_map_delete_elem(&ghosts, &id);
 }
 
-/* Its end was not seen: counted, and told with what is known, unless the sweep has. By the owner of the object, which is another by now. */
+/*
+ * The end of `c` was missed. Counts that, and reports the connection with what is known, unless the sweep has
+ * done so. Called by the owner of the object that has the address by now.
+ */
 static __always_inline void end_missed(const void *object, struct sf_conn *c)
 {
 	if (!is_first_to_miss(c))
@@ -82,7 +88,9 @@ static __always_inline void end_missed(const void *object, struct sf_conn *c)
 	write_close(object, c, SF_OUT_NONE, bpf_ktime_get_ns());
 }
 
-/* Something is under this address still: its end was not seen, or nothing was sent for an abort of it. */
+/*
+ * A connection is still under this address: its end was missed, or it was aborted and no RST was sent for it.
+ */
 __noinline int evict(__u64 address) /* not static: as tell() */
 {
 	const void *object = (const void *)address;
@@ -105,8 +113,9 @@ static __always_inline void conn_evict(const void *object)
 }
 
 /*
- * Takes `c`, built by the caller, into the table if the filter lets it. False: it does not, there is no room, or another CPU has
- * met the same object. Whoever is still under this address was evicted before `c` was built: both do not fit the stack.
+ * Inserts `c`, built by the caller, into the table unless the filter rejects it. False: the filter rejects
+ * it, there is no room, or another CPU has met the same object. The caller evicts a connection that is still
+ * under this address before it builds `c`, because both do not fit the stack.
  */
 static __always_inline bool conn_insert(const void *object, struct sf_conn *c, enum id_source source)
 {
@@ -130,7 +139,8 @@ static __always_inline bool conn_insert(const void *object, struct sf_conn *c, e
 }
 
 /*
- * The connection is carried by another request or socket from now on. `c` is the element under `from`, void afterwards.
+ * The connection is carried by another request or socket from now on. `c` is the element under `from`, void
+ * afterwards.
  */
 static __always_inline void conn_move(const void *from, const void *to, struct sf_conn *c)
 {
@@ -141,8 +151,9 @@ static __always_inline void conn_move(const void *from, const void *to, struct s
 }
 
 /*
- * Asks the filter again. False: not wanted after all, and left. True: wanted, or still undecided (SF_F_PENDING says which). Whose
- * `open` was parked is counted by who tells that (settle_accept() comes first).
+ * Asks the filter again. False: the connection is not wanted, and was left. True: it is wanted, or still
+ * undecided (SF_F_PENDING says which). A connection whose `open` was parked is counted where that `open` is
+ * reported (settle_accept() comes first).
  */
 static __always_inline bool conn_decide(const void *object, struct sf_conn *c)
 {

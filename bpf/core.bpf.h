@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every file of the kernel side stands on: the kernel's types, libbpf's helpers, and how memory is read. */
+/*
+ * The base of every file of the kernel side: the kernel's types, libbpf's helpers, and how memory is read.
+ */
 #ifndef SYNFIN_CORE_BPF_H
 #define SYNFIN_CORE_BPF_H
 
@@ -14,9 +16,9 @@
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /*
- * Reading the kernel's memory. bpf_rdonly_cast() (6.2, commit a35b9af4ec2c) lets the verifier take an address for an object of
- * the kernel's: a field then costs a load, where BPF_CORE_READ() costs a call of bpf_probe_read_kernel() for each arrow. Where
- * it is missing, its calls are dead code.
+ * Reading the kernel's memory. bpf_rdonly_cast() (6.2, commit a35b9af4ec2c) lets the verifier take an address
+ * for an object of the kernel's. A field then costs a load, where BPF_CORE_READ() costs a call of
+ * bpf_probe_read_kernel() for each arrow. If it is missing, its calls are dead code.
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 const volatile bool has_rdonly_cast;

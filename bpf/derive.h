@@ -3,8 +3,8 @@
  * The one derivation, for the kernel and the C side: which durations follow from the stamps of a connection,
  * and which of them are lower bounds. A line, a histogram and a metric cannot disagree.
  *
- * Durations are passed on one by one, never stored here: whoever includes this defines sf_measured(), which
- * is called at most once for each duration of a record. Whether both ends are known and in order is decided there
+ * Durations are passed on one by one, never stored here. The includer defines sf_measured(), which is called
+ * at most once for each duration of a record. Whether both ends are known and in order is decided there
  * (sf_duration()), because a BPF verifier that follows every branch to the end should meet few here.
  */
 #ifndef SYNFIN_DERIVE_H
@@ -14,18 +14,18 @@
 #include "service.h"
 #include "synfin.h"
 
-/* What is known of a duration besides its ends. */
+/* The certainty of a duration, besides its ends. */
 enum sf_certainty {
 	SF_EXACT = 0,
 	SF_AT_LEAST = 1,    /* a lower bound */
-	SF_FIRST_SIGHT = 2, /* the same, from when the tracer came: what ended then too was not seen */
+	SF_FIRST_SIGHT = 2, /* the same, from the tracer's start: if it also ended then, it was not seen */
 };
 
 struct sf_sink; /* the includer's */
 SF_INLINE void sf_measured(struct sf_sink *sink, enum record_dur dur, __u64 from, __u64 to,
 			   enum sf_certainty certainty);
 
-/* What an interval comes to. Stamps come from different CPUs and may be a little out of order. */
+/* The verdict on an interval. Stamps come from different CPUs and may be a little out of order. */
 enum sf_verdict { SF_UNKNOWN, SF_BACKWARDS, SF_KNOWN };
 
 SF_INLINE enum sf_verdict sf_duration(__u64 from, __u64 to, enum sf_certainty certainty)
@@ -57,7 +57,10 @@ SF_INLINE bool sf_has_request(const struct sf_conn *c)
 	return !(c->flags & SF_F_SYNCOOKIE);
 }
 
-/* When each stage of the handshake was, by enum sf_stage up to SF_ST_ACCEPT; 0: not known. `o` is of `c`, or was. */
+/*
+ * The time of each stage of the handshake, by enum sf_stage up to SF_ST_ACCEPT; 0: not known. `o` is the
+ * opening of `c`, or was.
+ */
 SF_INLINE __u64 sf_stage_ts(const struct sf_conn *c, const struct sf_opening *o, enum sf_stage stage)
 {
 	switch (stage) {
@@ -76,7 +79,7 @@ SF_INLINE __u64 sf_stage_ts(const struct sf_conn *c, const struct sf_opening *o,
 	}
 }
 
-/* connect_ts stands in for a first SYN whose stamp is gone, and says nothing of the search. */
+/* If connect_ts stands in for a first SYN whose stamp is gone, it says nothing about the port search. */
 SF_INLINE bool sf_knows_port_search(const struct sf_conn *c, const struct sf_opening *o)
 {
 	return c->role != SF_ROLE_SERVER && !c->syn_retrans && o->syn_ts != o->connect_ts;
@@ -90,13 +93,13 @@ SF_INLINE void sf_derive_port_search(struct sf_sink *sink, const struct sf_conn 
 			    sf_certain(c->flags & SF_F_LATE));
 }
 
-/* Of requests alone; none was seen where a cookie, TCP Fast Open or a dropped SYN left none. */
+/* Only requests count the repeats; a cookie, TCP Fast Open or a dropped SYN left no request. */
 SF_INLINE bool sf_knows_synack_retrans(const struct sf_conn *c, const struct sf_opening *o)
 {
 	return c->role == SF_ROLE_SERVER && sf_has_request(c) && o->seqs_known;
 }
 
-/* When it began. */
+/* When the handshake began. */
 SF_INLINE __u64 sf_handshake_ts(const struct sf_conn *c, const struct sf_opening *o)
 {
 	return sf_has_request(c) ? o->syn_ts : 0;
@@ -108,8 +111,9 @@ SF_INLINE void sf_derive_handshake(struct sf_sink *sink, const struct sf_conn *c
 }
 
 /*
- * accept() returned at `ts`. A child is in the accept queue just before it becomes ESTABLISHED, so that accept() may be faster:
- * then it has not waited. With TCP Fast Open accept() may return long before: that wait began at the SYN, it has no measure here.
+ * accept() returned at `ts`. A child is in the accept queue just before it becomes ESTABLISHED, so that
+ * accept() may be faster; the child has then not waited. With TCP Fast Open accept() may return long before:
+ * that wait began at the SYN and is not measured here.
  */
 SF_INLINE void sf_derive_accept(struct sf_sink *sink, const struct sf_conn *c, __u64 ts)
 {
@@ -125,7 +129,7 @@ SF_INLINE void sf_derive_open(struct sf_sink *sink, const struct sf_conn *c, con
 {
 	if (outcome == SF_OUT_ESTABLISHED)
 		sf_derive_handshake(sink, c, o);
-	else if (outcome != SF_OUT_SYN_DROPPED) /* its SYN is its verdict */
+	else if (outcome != SF_OUT_SYN_DROPPED) /* it ends with its SYN */
 		sf_measured(sink, REC_ATTEMPT, sf_handshake_ts(c, o), ts, sf_certain(c->flags & SF_F_LATE));
 	sf_derive_port_search(sink, c, o);
 	if (c->flags & SF_F_EARLY)
@@ -167,7 +171,9 @@ SF_INLINE struct record_path sf_path(const struct sf_conn *c, enum sf_outcome ou
 	else
 		path.rcvd_first = path.fin_rcvd_ts != 0;
 
-	/* One segment with the ACK of our FIN and the peer's FIN leads from FIN_WAIT1 straight to TIME_WAIT. */
+	/*
+	 * One segment with the ACK of our FIN and the peer's FIN leads from FIN_WAIT1 straight to TIME_WAIT.
+	 */
 	if (outcome == SF_OUT_FIN && !path.rcvd_first && !path.fin_acked_ts && !(c->flags & SF_F_SIM_CLOSE))
 		path.fin_acked_ts = path.fin_rcvd_ts;
 	return path;
@@ -200,9 +206,9 @@ SF_INLINE struct record_span sf_span_if(bool entered, __u64 from, __u64 to)
 }
 
 /*
- * When it was in one of REC_ESTABLISHED ... REC_LAST_ACK. RFC 9293, figure 5. Any state may be the last one, by a reset, a
- * timeout or an abort: it then lasts to the end. An acknowledged FIN whose sending was not seen leaves the states before it
- * without bounds.
+ * When the connection was in one of REC_ESTABLISHED ... REC_LAST_ACK (RFC 9293, figure 5). Any state may be
+ * the last one, by a reset, a timeout or an abort; it then lasts to the end. An acknowledged FIN whose
+ * sending was not seen leaves the states before it without bounds.
  */
 SF_INLINE struct record_span sf_span(const struct record_path *p, enum record_dur state)
 {
@@ -280,7 +286,7 @@ SF_INLINE __u64 sf_time_wait_ts(const struct sf_closing *cl)
 	return cl->fin_rcvd_ts > cl->fin_acked_ts ? cl->fin_rcvd_ts : cl->fin_acked_ts;
 }
 
-/* One for which there was no room was none. */
+/* A TIME_WAIT for which there was no room has no duration. */
 SF_INLINE void sf_derive_gone(struct sf_sink *sink, const struct sf_conn *c, enum sf_outcome outcome,
 			      __u64 ts)
 {

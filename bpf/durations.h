@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What is measured of a connection, and who closed it: words of the kernel and the C side. derive.h derives them.
+ * The durations of a connection, and who closed it: words of the kernel and the C side. derive.h derives
+ * them.
  */
 #ifndef SYNFIN_DURATIONS_H
 #define SYNFIN_DURATIONS_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own table of connections (inet_hashinfo.ehash): who bears the name of an object that has gone, or is about
- * to go. Names of everything that carries a connection have the same hash, over both addresses and ports and a secret of the
- * boot. Chains are short. What came last is found first; since 6.19 what takes another's place stands where that stood.
+ * The kernel's own table of connections (inet_hashinfo.ehash) shows which object has the name of one that has
+ * gone, or is about to go. All objects that carry a connection have names with the same hash, over both
+ * addresses and ports and a secret of the boot. Chains are short. The latest entry is found first; since 6.19
+ * an object that takes another's place stands where that one stood.
  */
 #ifndef SYNFIN_EHASH_BPF_H
 #define SYNFIN_EHASH_BPF_H
@@ -33,7 +34,10 @@ static __always_inline bool same_connection(const struct sock_common *a, const s
 	return is_called(a, &name);
 }
 
-/* Since 6.1 a namespace may have a table of its own (commit d1e5e6408b30). Some kernels before it allocate the row apart. */
+/*
+ * Since 6.1 a namespace may have a table of its own (commit d1e5e6408b30). Some kernels before it allocate
+ * the row apart.
+ */
 static __always_inline const struct inet_hashinfo *ehash_of(const struct net *net)
 {
 	const struct net___row_apart *apart = (const void *)net;
@@ -48,7 +52,10 @@ static __always_inline bool is_end(const struct hlist_nulls_node *node)
 	return as_number(node) & 1;
 }
 
-/* The youngest of a name whose state is among `states` (bits 1 << TCP_*), 0: none. Not static: as tell(), and so in numbers. */
+/*
+ * The youngest object of a name whose state is among `states` (bits 1 << TCP_*), 0: none. Not static: as
+ * tell(), and for that reason in numbers.
+ */
 __noinline __u64 look_in_ehash(__u64 net, __u32 hash, __u32 dport, __u32 states)
 {
 	const struct sf_name name = {.net = net, .hash = hash, .dport = dport};

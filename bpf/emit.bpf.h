@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Records into the ring buffer, or into the sums (tally.bpf.h). The reader polls; it is woken early only when much
- * waits for it, because a wakeup per record costs more than everything else together.
+ * Records into the ring buffer, or into the sums (tally.bpf.h). The reader polls; it is woken early only when
+ * much data waits, because a wakeup per record costs more than everything else together.
  */
 #ifndef SYNFIN_EMIT_BPF_H
 #define SYNFIN_EMIT_BPF_H
@@ -56,7 +56,7 @@ static __always_inline void event_submit(struct sf_event *e)
 	bpf_ringbuf_submit(e, much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-/* `o` is the opening of `c`, which may have left it. */
+/* `o` is the opening of `c`, which may not be in `c` any more. */
 static __always_inline void write_record(const struct sf_conn *c, const struct sf_opening *o,
 					 enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
@@ -70,7 +70,7 @@ static __always_inline void write_record(const struct sf_conn *c, const struct s
 	event_submit(e);
 }
 
-/* The opening of `c`, which is kept aside until the verdict. */
+/* The opening of `c`, which lies in `parked` until the verdict. */
 static __always_inline const struct sf_opening *opening_of(const struct sf_conn *c)
 {
 	const struct sf_parked *p;
@@ -82,10 +82,11 @@ static __always_inline const struct sf_opening *opening_of(const struct sf_conn 
 }
 
 /*
- * One record of the connection that `object` carries, or what it would tell added up. Not static: the verifier follows each
- * call of a static function anew, and this is called from everywhere. So it finds the connection again, for only numbers can be
- * handed to what is verified once (pointers since 5.12, commit e5069b9c23b3). One that another CPU has forgotten meanwhile is
- * counted as lost.
+ * Reports one record of the connection that `object` carries, or adds it to the sums. Not static: the
+ * verifier follows each call of a static function anew, and this function is called from everywhere. It is
+ * given the address and finds the connection again, because a function that is verified once can be given
+ * only numbers (pointers since 5.12, commit e5069b9c23b3). A connection that another CPU has forgotten
+ * meanwhile is counted as lost.
  */
 __noinline int tell(__u64 object, enum sf_event_type type, enum sf_outcome outcome, __u64 ts)
 {
@@ -112,7 +113,7 @@ static __always_inline void emit(const void *object, enum sf_event_type type, en
 	tell(as_number(object), type, outcome, ts);
 }
 
-/* A connection whose end nobody saw, a copy. */
+/* `c` is a copy of a connection whose end was missed. */
 static __always_inline void emit_ghost(const struct sf_conn *c, __u64 ts)
 {
 	if (cfg_tally)
@@ -121,7 +122,7 @@ static __always_inline void emit_ghost(const struct sf_conn *c, __u64 ts)
 		write_record(c, &c->opening, SF_EV_CLOSE, SF_OUT_NONE, ts);
 }
 
-/* A SYN that was dropped is all there is of its connection, and nothing carries that. */
+/* A dropped SYN is all there is of its connection, and no object carries that. */
 static __always_inline void emit_dropped_syn(const struct sf_conn *c)
 {
 	if (cfg_tally)
@@ -130,7 +131,7 @@ static __always_inline void emit_dropped_syn(const struct sf_conn *c)
 		write_record(c, &c->opening, SF_EV_OPEN, SF_OUT_SYN_DROPPED, c->opening.syn_ts);
 }
 
-/* The `open` of a client that found no route; nothing carries it, and it has no durations. */
+/* The `open` of a client that found no route. No object carries it, and it has no durations. */
 static __always_inline void emit_unroutable(const struct sf_conn *c, __u64 ts)
 {
 	if (cfg_tally)
@@ -139,7 +140,7 @@ static __always_inline void emit_unroutable(const struct sf_conn *c, __u64 ts)
 		write_record(c, &c->opening, SF_EV_OPEN, SF_OUT_UNREACHABLE, ts);
 }
 
-/* What a segment said, where the stage is one of a segment. */
+/* The numbers of a segment, for stages that are those of a segment. */
 struct segment {
 	__u32 seq;
 	__u32 ack;

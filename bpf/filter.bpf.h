@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Whether a connection is wanted, and of one that is, which records. The connection is asked about at its birth and again
- * when something that decides becomes known: the local port of a client, the accepter of a server. Each kind of test stands
- * behind a rodata switch, so that what was not asked for costs nothing; the cheapest come first.
+ * Decides whether a connection is wanted, and which of its records. The filter is asked at the connection's
+ * birth, and again when something that decides becomes known: the local port of a client, the accepter of a
+ * server. Each kind of test stands behind a rodata switch, so that a test that was not asked for costs
+ * nothing. The cheapest come first.
  */
 #ifndef SYNFIN_FILTER_BPF_H
 #define SYNFIN_FILTER_BPF_H
@@ -41,7 +42,7 @@ static __always_inline bool wants_comm(const struct sf_conn *c)
 	return false;
 }
 
-/* An owner that is not known is nobody's. */
+/* An unknown owner satisfies no filter. */
 static __always_inline bool wants_task(const struct sf_conn *c)
 {
 	__u32 pid = c->pid, uid = c->uid;
@@ -119,7 +120,7 @@ static __always_inline enum verdict judge_role(const struct sf_conn *c)
 	return REJECT;
 }
 
-/* Whoever accepts it may still be wanted. What accept() found stands in its word. */
+/* The task that accepts the connection may still be wanted. accept()'s verdict stands in its word. */
 static __always_inline enum verdict judge_owner(const struct sf_conn *c)
 {
 	__u64 word = READ_ONCE(c->accept_ts);
@@ -131,7 +132,7 @@ static __always_inline enum verdict judge_owner(const struct sf_conn *c)
 	return !word && wants_task(c) ? ACCEPT : UNDECIDED;
 }
 
-/* The connection as known now. UNDECIDED: follow it, but write nothing before the verdict. */
+/* Judges the connection as it is known now. UNDECIDED: follow it, but write nothing before the verdict. */
 static __always_inline enum verdict judge(const struct sf_conn *c)
 {
 	enum verdict v = ACCEPT, part;
@@ -174,7 +175,7 @@ static __always_inline bool wants_outcome(enum sf_outcome outcome)
 	return !cfg_by_outcome || (cfg_outcomes & (1U << outcome));
 }
 
-/* What is not known satisfies no minimum. */
+/* An unknown duration satisfies no minimum. */
 static __always_inline bool reaches(__u64 min_ns, __u64 from, __u64 to)
 {
 	return !min_ns || (from && to >= from && to - from >= min_ns);

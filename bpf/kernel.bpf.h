@@ -19,7 +19,9 @@
 #define SOCK_LINGER	  4
 #define SHUTDOWN_MASK	  3 /* close() or exit, not shutdown() */
 
-/* enum sk_rst_reason, the same in 6.10 to 7.2: what is derived where the kernel does not say. */
+/*
+ * enum sk_rst_reason, the same in 6.10 to 7.2: the reasons that we derive where the kernel does not give one.
+ */
 enum { RST_ABORT_ON_DATA = 8, RST_ABORT_ON_CLOSE = 11, RST_ABORT_ON_LINGER = 12, RST_STATE = 14 };
 
 #define S_IFMT	 0170000
@@ -44,7 +46,7 @@ enum errno {
 	EMSGSIZE = 90
 };
 
-/* An address as a number: what the verifier knows of it is forgotten. */
+/* An address as a number: the verifier forgets what it knows of the address. */
 static __always_inline __u64 as_number(const void *object)
 {
 	__u64 number = (__u64)object;
@@ -53,7 +55,7 @@ static __always_inline __u64 as_number(const void *object)
 	return number;
 }
 
-/* Behind a descriptor of the running task; NULL: nothing is. */
+/* The file behind a descriptor of the running task; NULL: there is none. */
 static __always_inline const struct file *file_of_fd(long fd)
 {
 	const struct task_struct *task = (const void *)bpf_get_current_task();
@@ -72,7 +74,7 @@ static __always_inline __u32 netns_of(const struct sock_common *skc)
 	return KREAD(skc, skc_net.net, ns.inum);
 }
 
-/* Nobody holds it any more: cleanup_net() is at work. */
+/* Nobody holds the namespace any more: cleanup_net() is at work. */
 static __always_inline bool netns_is_dying(const struct net *net)
 {
 	const struct ns_common *ns = &net->ns;
@@ -108,14 +110,16 @@ static __always_inline bool is_v4mapped(const __u8 *a)
 	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
 }
 
-/* A client's, when it is chosen; all else of its tuple is there at CLOSE>SYN_SENT. */
+/* A client's local port, once it is chosen. The rest of its tuple is there at CLOSE>SYN_SENT. */
 static __always_inline void read_local_port(struct sf_conn *c, const struct sock *sk)
 {
 	c->lport = bpf_ntohs(KREAD((const struct inet_sock *)sk, inet_sport));
 }
 
-/* All but the local port. A full socket, or minisock, of AF_INET6 that talks IPv4 keeps both forms of its addresses
- * (sk_daddr_set, sk_rcv_saddr_set, inet_twsk_alloc). */
+/*
+ * All but the local port. A full socket, or minisock, of AF_INET6 that talks IPv4 keeps both forms of its
+ * addresses (sk_daddr_set, sk_rcv_saddr_set, inet_twsk_alloc).
+ */
 static __always_inline void read_common_tuple(struct sf_conn *c, const struct sock_common *skc)
 {
 	c->netns = netns_of(skc);
@@ -146,8 +150,8 @@ static __always_inline void read_minisock_tuple(struct sf_conn *c, const struct 
 }
 
 /*
- * A request on a dual-stack listener that got an IPv4 SYN has the listener's family (inet_reqsk_alloc) but
- * only its IPv4 addresses filled in (tcp_v4_init_req): what it talks is the family of its operations.
+ * A request on a dual-stack listener that got an IPv4 SYN has the listener's family (inet_reqsk_alloc), but
+ * only its IPv4 addresses are filled in (tcp_v4_init_req). The family of its operations is the right one.
  */
 static __always_inline void read_request_tuple(struct sf_conn *c, const struct request_sock *req)
 {
@@ -170,7 +174,7 @@ static __always_inline const struct tcphdr *tcp_header(const struct sk_buff *skb
 	return (const void *)(KREAD(skb, head) + KREAD(skb, transport_header));
 }
 
-/* From the headers of a segment received: its destination is our end. False: no TCP. */
+/* Reads the headers of a received segment: its destination is our end. False: it is not TCP. */
 static __always_inline bool read_header(struct sf_conn *c, const struct sk_buff *skb)
 {
 	const unsigned char *head = KREAD(skb, head);
@@ -197,7 +201,10 @@ static __always_inline bool read_header(struct sf_conn *c, const struct sk_buff 
 	return true;
 }
 
-/* The kernel keeps this stamp in whole microseconds: rounded down, it may seem to lie before what came before it. */
+/*
+ * The kernel keeps this stamp in whole microseconds. Rounded down, it may seem to lie before an earlier
+ * event.
+ */
 static __always_inline __u64 not_before(__u64 earlier, __u64 us)
 {
 	return us * 1000 > earlier ? us * 1000 : earlier;
@@ -223,7 +230,10 @@ static __always_inline bool is_unhashed(const struct sock_common *skc)
 	return KREAD(skc, skc_node.pprev) == NULL;
 }
 
-/* What kills a minisock takes its timer away first, then unhashes it; our hook runs before, between or after. */
+/*
+ * The kill of a minisock takes away its timer first, then unhashes it. Our hook runs before, between or
+ * after.
+ */
 static __always_inline bool is_dying(const struct inet_timewait_sock *tw)
 {
 	return is_unhashed(&tw->__tw_common) || !is_armed(&tw->tw_timer);
@@ -234,7 +244,7 @@ static __always_inline bool is_orphan(const struct sock *sk)
 	return KREAD(sk, __sk_common.skc_flags) & (1UL << SOCK_DEAD);
 }
 
-/* What tells a listener's options at the moment a child leaves its queue of requests. */
+/* The listener's options at the moment when a child leaves its queue of requests. */
 static __always_inline __u32 listener_flags(const struct sock *listener)
 {
 	const struct inet_connection_sock *icsk = (const void *)listener;
@@ -253,9 +263,10 @@ static __always_inline bool got_fin(const struct sock *sk)
 }
 
 /*
- * What an ICMP error said of the SYN in flight (`isn`) while a task held the socket's lock, as connect() itself does where the answer is
- * quick: the kernel keeps it as a soft error and goes on (tcp_v4_err(), tcp_v6_err()). SO_ERROR takes that away. For IPv4, since 5.8
- * (commit 45af29ca761c), the ICMP stays in the queue of errors too, where others may be of an earlier attempt.
+ * The error of an ICMP message about the SYN in flight (`isn`) that came while a task held the socket's lock,
+ * as connect() itself does if the answer is quick. The kernel keeps it as a soft error and goes on
+ * (tcp_v4_err(), tcp_v6_err()). Reading SO_ERROR takes it away. For IPv4, since 5.8 (commit 45af29ca761c),
+ * the ICMP message also stays in the queue of errors, where others may be of an earlier attempt.
  */
 static __always_inline __u8 soft_error(const struct sock *sk, __u32 isn)
 {
@@ -270,7 +281,7 @@ static __always_inline __u8 soft_error(const struct sock *sk, __u32 isn)
 	return bpf_ntohl(KREAD(syn, seq)) == isn ? KREAD(says, ee.ee_errno) : 0;
 }
 
-/* Data that the owner never read, the peer's FIN apart. */
+/* Some data was never read by the owner, not counting the peer's FIN. */
 static __always_inline bool left_unread(const struct sock *sk)
 {
 	const struct tcp_sock *tp = (const struct tcp_sock *)sk;
@@ -288,13 +299,16 @@ static __always_inline __u16 data_segs(const struct sock *sk)
 	return KREAD((const struct tcp_sock *)sk, data_segs_in);
 }
 
-/* One more child does not fit (sk_acceptq_is_full). */
+/* No further child fits (sk_acceptq_is_full). */
 static __always_inline bool accept_queue_is_full(const struct sock *listener)
 {
 	return KREAD(listener, sk_ack_backlog) > KREAD(listener, sk_max_ack_backlog);
 }
 
-/* No more requests fit and no cookies may be sent instead (tcp_conn_request, inet_csk_reqsk_queue_is_full). */
+/*
+ * No further request fits, and no cookies may be sent instead (tcp_conn_request,
+ * inet_csk_reqsk_queue_is_full).
+ */
 static __always_inline bool syn_queue_is_full(const struct sock *listener)
 {
 	const struct inet_connection_sock *icsk = (const void *)listener;

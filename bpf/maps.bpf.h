@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Everything the kernel side remembers and everything user space decides before load. Each map says what keys
- * it, who inserts, who deletes and what bounds it. Sizes marked "user" are set by the loader.
+ * Everything that the kernel side remembers, and everything that user space decides before load. The comment
+ * of each map says what keys it, who inserts, who deletes and what bounds it. Sizes marked "user" are set by
+ * the loader.
  */
 #ifndef SYNFIN_MAPS_BPF_H
 #define SYNFIN_MAPS_BPF_H
@@ -12,7 +13,7 @@
 
 /* --- decided before load ------------------------------------------------------------------------------ */
 
-/* What the user asked for. */
+/* From the user's options. */
 const volatile bool cfg_stages; /* write a record per stage */
 const volatile bool
 	cfg_by_task; /* one of the next four, or comm, decides: a server's connection waits for accept() */
@@ -36,20 +37,20 @@ const volatile bool cfg_tally;	       /* add up, write no records */
 const volatile __u32 cfg_by;	       /* ... in sets kept apart by these fields (1 << enum by_field) */
 const volatile __u64 cfg_wakeup_bytes; /* wake the reader when this much waits for it */
 
-/* What the kernel can do, found by asking. */
+/* Features of the kernel, found by asking it. */
 const volatile bool has_tw;	    /* some hook shows TIME_WAIT minisocks */
 const volatile bool has_requests;   /* some hook shows request sockets */
-const volatile bool has_accept;	    /* by a function, so that none escapes but by chance */
-const volatile bool timers_show_tw; /* ... and it is their timers */
+const volatile bool has_accept;	    /* by a function; one is missed only by chance */
+const volatile bool timers_show_tw; /* ... by their timers */
 const volatile bool timers_show_requests;
 const volatile bool find_tw_by_header; /* the peer's FIN is matched by its header */
 
-const volatile __u64 cfg_tick_ns; /* of the kernel's jiffies */
+const volatile __u64 cfg_tick_ns; /* the length of a jiffy */
 
-/* Set by user space when all hooks are attached: what is born before could miss one of its events. */
+/* Set by user space when all hooks are attached. An event of a connection born before could be missed. */
 bool active;
 
-/* The reader was woken; it takes that back before it looks what there is. */
+/* The reader was woken. It takes that back before it looks for records. */
 bool woken;
 
 /* Processes that sf_family has added to flt_tree. */
@@ -57,7 +58,7 @@ __u32 relatives;
 
 /* --- remembered -------------------------------------------------------------------------------------- */
 
-/* Connections followed, see table.bpf.h. Read by user space where it lies. */
+/* Connections followed, see table.bpf.h. User space reads the map where it lies. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -67,10 +68,11 @@ struct {
 } pairs SEC(".maps");
 
 /*
- * Those that have no place there, and minisocks but for those in `waits`. Key: address of the kernel object that carries it now. Inserted at
- * birth, moved at each hand-over, deleted at tcp_destroy_sock, at the request's or the minisock's end. Bounded by the loader;
- * when full a connection is not followed and SF_LOST_EVICTED counts it. Not preallocated: an idle host pays for the
- * buckets alone.
+ * Connections that have no place in `pairs`, and minisocks except those in `waits`. Key: address of the
+ * kernel object that carries the connection now. Inserted at birth, moved at each hand-over, deleted at
+ * tcp_destroy_sock, or at the end of the request or the minisock. Bounded by the loader; when it is full, a
+ * connection is not followed, and SF_LOST_EVICTED counts it. Not preallocated, so that an idle host pays for
+ * the buckets alone.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -81,8 +83,9 @@ struct {
 } conns SEC(".maps");
 
 /*
- * Minisocks whose FIN has come, or that are gone: who inserts one tells the end of the connection, who deletes it the end of TIME_WAIT
- * (waits.bpf.h). Key: address of the minisock. Bounded by the loader; when full, SF_LOST_EVICTED.
+ * Minisocks whose FIN has come, or that are gone. The program that inserts one reports the end of the
+ * connection, the program that deletes it the end of TIME_WAIT (waits.bpf.h). Key: address of the minisock.
+ * Bounded by the loader; when full, SF_LOST_EVICTED.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -93,8 +96,9 @@ struct {
 } waits SEC(".maps");
 
 /*
- * What a server's connection has behind it that the filter has not decided on, until accept() does: its handshake, and its end if that has
- * come. Key: sf_conn.id. Inserted when its handshake has ended, deleted with the verdict or the connection.
+ * The past of a server's connection that the filter cannot decide on before accept(): its handshake, and its
+ * end if that has come. Key: sf_conn.id. Inserted when the handshake has ended, deleted with the verdict or
+ * the connection.
  */
 struct sf_parked {
 	struct sf_opening opening;
@@ -111,8 +115,10 @@ struct {
 	__type(value, struct sf_parked);
 } parked SEC(".maps");
 
-/* Who listens. Key: address of the listening sock. Inserted at CLOSE>LISTEN or by user space for those that
- * were there before, deleted at LISTEN>CLOSE. */
+/*
+ * Owners of listeners. Key: address of the listening sock. Inserted at CLOSE>LISTEN, or by user space for
+ * those that were there before; deleted at LISTEN>CLOSE.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -122,8 +128,8 @@ struct {
 } listeners SEC(".maps");
 
 /*
- * Whose sockets there were when the tracer came. Key: address of the sock. Inserted by the iterator over files, deleted by the one over
- * sockets, which comes next, and emptied by user space.
+ * Owners of the sockets that were there when the tracer started. Key: address of the sock. Inserted by the
+ * iterator over files, deleted by the one over sockets, which comes next, and emptied by user space.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -134,9 +140,9 @@ struct {
 } found SEC(".maps");
 
 /*
- * Where somebody listened when the tracer came. Inserted by the iterator over sockets, which meets the listeners of a
- * namespace first, and read by it alone: tells who opened a connection that was there before. Value: the listener's address,
- * 0 if there are several. When full, less is known.
+ * Ports that had a listener when the tracer started. Inserted by the iterator over sockets, which meets the
+ * listeners of a namespace first, and read by it alone, to find out who opened an older connection. Value:
+ * the listener's address, 0 if there are several. When the map is full, less is known.
  */
 struct sf_port_key {
 	__u32 netns;
@@ -151,7 +157,7 @@ struct {
 } listened SEC(".maps");
 
 /*
- * Minisocks by what the header of a segment for them says; only where the kernel does not name
+ * Minisocks, keyed by what the header of a segment for them contains. Only used if the kernel does not name
  * the receiver of a segment (find_tw_by_header). Inserted at the hand-over, deleted with the minisock.
  */
 struct sf_tw_key {
@@ -169,8 +175,9 @@ struct {
 } tw_headers SEC(".maps");
 
 /*
- * Ids of connections whose object the last sweep found dead, and of those that it found dead again and has counted as missed
- * (sweep.bpf.h). Inserted by the sweep, deleted by it or by the eviction of the connection. When full, the next sweep tries again.
+ * `suspects` holds the ids of connections whose object the last sweep found dead, `ghosts` the ids of those
+ * that were found dead again and counted as missed (sweep.bpf.h). Inserted by the sweep, deleted by it or by
+ * the eviction of the connection. When full, the next sweep tries again.
  */
 #define ID_SET(name)                                  \
 	struct {                                      \
@@ -183,7 +190,7 @@ struct {
 ID_SET(suspects);
 ID_SET(ghosts);
 
-/* Written by user space, one slice of the table after the other, and read by sf_sweep, which it runs then. */
+/* User space writes one slice of the table after the other, and runs sf_sweep, which reads it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -192,8 +199,9 @@ struct {
 } sweeps SEC(".maps");
 
 /*
- * SYNs that were dropped, so that a repeat is known for one: it has the same sequence number. Inserted with the first, never deleted;
- * those that were not repeated for the longest time make room. One element where no hook shows them.
+ * SYNs that were dropped. A repeat has the same sequence number and is recognised by it. Inserted with the
+ * first SYN, never deleted; those that were not repeated for the longest time make room. One element if no
+ * hook shows dropped SYNs.
  */
 struct sf_syn {
 	__u8 laddr[16];
@@ -205,7 +213,7 @@ struct sf_syn {
 };
 struct sf_dropped {
 	__u64 id;      /* of the attempt, as of a connection */
-	__u64 repeats; /* added to atomically: who repeats a SYN may reach another CPU */
+	__u64 repeats; /* added to atomically: the repeat of a SYN may reach another CPU */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -214,7 +222,7 @@ struct {
 	__type(value, struct sf_dropped);
 } dropped_syns SEC(".maps");
 
-/* What a connection is called, as long as it lives (ehash.bpf.h). */
+/* The name of a connection in the kernel's hash, the same for its whole life (ehash.bpf.h). */
 struct sf_name {
 	__u64 net; /* address of its struct net */
 	__u32 hash;
@@ -224,23 +232,23 @@ struct sf_name {
 
 /* A minisock whose timer was cancelled: it is armed anew, about to expire, or dying. */
 struct sf_cancelled {
-	__u64 tw; /* 0: none */
-	__u64 key; /* that what we know of it lies under: its address, or its id where that may be another's any moment */
-	__u64 id; /* of the connection it carries (minisock_id) */
+	__u64 tw;  /* 0: none */
+	__u64 key; /* what it is kept under: its address, or its id if the address may be reused any moment */
+	__u64 id;  /* of the connection it carries (minisock_id) */
 	__u64 ts;
 	__u64 substate;
 	struct sf_name name;
 };
 
 /*
- * Who counts up the ids of a CPU. Each counts for itself, since one may interrupt another: softirqs, connect() as sf_state sees
- * it, and as its twin does.
+ * The counters of a CPU's ids. Each kind of program has its own, because one may interrupt another: softirqs,
+ * connect() as sf_state sees it, and as its twin does.
  */
 enum id_source { ID_SOFTIRQ, ID_CHANGE, ID_CHANGE_AGAIN, __ID_MAX };
 
 /*
- * What one event leaves for the next on the same CPU. Only used where nothing of ours can run in between (see
- * passive.bpf.h and timers.bpf.h for why).
+ * Data that one event leaves for the next on the same CPU. Only used where no program of ours can run in
+ * between (see passive.bpf.h and timers.bpf.h for why).
  */
 struct sf_cpu {
 	__u64 child;	       /* clone of a listener whose request has not been met, or 0 */
@@ -252,13 +260,13 @@ struct sf_cpu {
 	__u64 reset_for;  /* listener in whose name a RST was sent last: its accept queue is full */
 	__u64 tw_segment; /* minisock that took a segment last */
 	__u64 tw_segment_ts;
-	__u64 tw_segment_outcome; /* what it is if it ended it */
+	__u64 tw_segment_outcome; /* the outcome if that segment ended it */
 	__u64 migrating;	  /* request being cloned for another listener */
 	__u64 next_ids[__ID_MAX];
 	__u64 order;
 	__u64 changing; /* the last sock that sf_state has begun with, and its new state */
 	int changing_to;
-	int connecting_len; /* kprobe: with what a connect() was called (unroutable.bpf.h) */
+	int connecting_len; /* kprobe: the arguments of a connect() (unroutable.bpf.h) */
 	__u64 connecting;
 	__u64 connecting_to;
 	__u64 connecting_task;
@@ -286,7 +294,7 @@ struct {
 
 /* --- sums --------------------------------------------------------------------------------------------- */
 
-/* Of set 0, each row at its number. One element where no sums are wanted. */
+/* The rows of set 0, each at its number. One element if no sums are needed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1); /* user */
@@ -295,9 +303,9 @@ struct {
 } rows SEC(".maps");
 
 /*
- * Of all other sets, as they are needed; shared by the CPUs, for elements of a per-CPU hash cannot be had as fast as
- * connections come. Inserted with the first count, deleted by user space when the set has left (kernel/expiry.c);
- * what finds no room is added to set 0.
+ * The rows of all other sets, made as they are needed. Shared by the CPUs, because a per-CPU hash cannot
+ * supply elements as fast as connections come. Inserted with the first count, deleted by user space when the
+ * set has left (kernel/expiry.c). Counts that find no room here are added to set 0.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -308,8 +316,8 @@ struct {
 } keyed_rows SEC(".maps");
 
 /*
- * The number of each set (--by). Inserted with its first record, deleted by user space when nothing was added for long; when full, set 0
- * takes the rest.
+ * The number of each set (--by). Inserted with the set's first record, deleted by user space when nothing was
+ * added for long. When the map is full, the rest is added to set 0.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -331,8 +339,8 @@ struct {
 } flt_pids SEC(".maps");
 
 /*
- * Processes asked for with --tree or -- CMD, and their descendants. Key: tgid in synfin's PID namespace. Inserted by
- * user space, by the fork hook, and by sf_family for those that were there before; deleted by the exit hook.
+ * Processes asked for with --tree or -- CMD, and their descendants. Key: tgid in synfin's PID namespace.
+ * Inserted by user space, by the fork hook, and by sf_family for older processes; deleted by the exit hook.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -350,7 +358,7 @@ struct {
 	__type(value, __u8);
 } flt_uids SEC(".maps");
 
-/* Cgroups by inode; those below them are not in it. */
+/* Cgroups by inode. Cgroups below them are not in the map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -368,7 +376,10 @@ struct {
 	__type(value, __u8);
 } flt_netns SEC(".maps");
 
-/* Bits of enum sf_end. A trie finds the narrowest network alone: user space gives it the bits of those around it too. */
+/*
+ * Bits of enum sf_end. A trie finds only the narrowest network, so user space also gives it the bits of the
+ * networks that cover it.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -393,8 +404,8 @@ static __always_inline struct sf_cpu *this_cpu(void)
 }
 
 /*
- * What was written before is seen before what is read next is read: an atomic addition, which on x86 is a full barrier. BPF has no other
- * before 5.12, and none that orders a read.
+ * Orders earlier writes before later reads, by an atomic addition, which on x86 is a full barrier. BPF has no
+ * other barrier before 5.12, and none that orders a read.
  */
 static __always_inline void order(void)
 {
@@ -411,7 +422,7 @@ static __always_inline struct sf_counters *these_counters(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-/* `delta` may be negative, and then of another CPU: the sum is what is right. */
+/* `delta` may be negative and take back a count of another CPU: only the sum over all CPUs is right. */
 static __always_inline void add_count(enum sf_count what, __s64 delta)
 {
 	struct sf_counters *c = these_counters();

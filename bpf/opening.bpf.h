@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What active and passive opens have in common: RFC 9293 section 3.5 as Linux does it. One body per event; the hooks that
- * call them are in synfin.bpf.c.
+ * The common part of active and passive opens: RFC 9293 section 3.5 as Linux does it. One body per event;
+ * the hooks that call them are in synfin.bpf.c.
  */
 #ifndef SYNFIN_OPENING_BPF_H
 #define SYNFIN_OPENING_BPF_H
@@ -19,7 +19,10 @@ static __always_inline bool may_be_accepted(const struct sf_conn *c, enum sf_out
 	return outcome == SF_OUT_ESTABLISHED || c->flags & SF_F_FASTOPEN;
 }
 
-/* Writes `open`, or keeps it for the verdict. False: it is not wanted (--min-handshake), and the caller leaves it. */
+/*
+ * Writes `open`, or parks it until the verdict. False: it is not wanted (--min-handshake), and the caller
+ * leaves it.
+ */
 static __always_inline bool write_open(const void *object, struct sf_conn *c, enum sf_outcome outcome,
 				       __u64 ts)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who a task is: its numbers as synfin's PID namespace shows them, when its process was started, its user, name and cgroup,
- * and whether that cgroup is one asked for. Taken together, once, when a task comes to own something, so that a filter
- * never needs the task again.
+ * Describes a task: its PIDs as synfin's PID namespace shows them, the start of its process, its user, name
+ * and cgroup, and whether that cgroup is one asked for. All this is read together, once, when a task comes to
+ * own something, so that a filter never needs the task again.
  */
 #ifndef SYNFIN_OWNER_BPF_H
 #define SYNFIN_OWNER_BPF_H
@@ -46,14 +46,14 @@ static __always_inline __u32 tgid_of(const struct task_struct *task)
 
 /*
  * io_uring's own threads, iou-wrk-PID and iou-sqp-PID, belong to the process that has the ring since 5.12;
- * before, they were the kernel's.
+ * before, they were kernel threads.
  */
 static __always_inline bool is_ring_worker(const struct task_struct *task)
 {
 	return KREAD(task, flags) & PF_IO_WORKER;
 }
 
-/* Whose name stands for it: a ring's worker does what some thread of the process asked for. */
+/* The task whose name is reported. A ring's worker does what some thread of the process asked for. */
 static __always_inline const struct task_struct *asker(const struct task_struct *task)
 {
 	return is_ring_worker(task) ? KREAD(task, group_leader) : task;
@@ -72,7 +72,7 @@ static __noinline bool is_wanted_cgroup(const struct cgroup *cgroup)
 	return false;
 }
 
-/* What records tell of a task, and neither a sum nor a gauge. */
+/* Reads what records contain about a task, and neither a sum nor a gauge. */
 static __always_inline void read_owner_in_full(struct sf_owner *o, const struct task_struct *task)
 {
 	o->tid = is_ring_worker(task) ? 0 : tid_of(task);
@@ -100,8 +100,8 @@ static __always_inline void read_owner(struct sf_owner *o, const struct task_str
 }
 
 /*
- * Only where the running task is the one that asked: connect(), accept(), listen(), close(). What the kernel does for
- * itself (is_kernel_thread) has no owner.
+ * Only for calls that the running task makes itself: connect(), accept(), listen(), close(). Connections that
+ * the kernel makes for itself (is_kernel_thread) have no owner.
  */
 static __always_inline const struct task_struct *current_task(void)
 {
@@ -117,8 +117,8 @@ static __always_inline bool is_kernel_thread(const struct task_struct *task)
 }
 
 /*
- * accept() may be writing down the owner, on another CPU or under us (accept.bpf.h). Then its word is BUSY, or has changed by the end: what
- * was copied may be of two owners.
+ * accept() may be writing the owner, on another CPU or interrupted by us (accept.bpf.h). Its word is then
+ * BUSY, or has changed by the end, and the copy may be a mixture of two owners.
  */
 static __always_inline bool is_owner_whole(const struct sf_conn *c, __u64 word)
 {
@@ -126,9 +126,9 @@ static __always_inline bool is_owner_whole(const struct sf_conn *c, __u64 word)
 	return word != SF_ACC_BUSY && READ_ONCE(c->accept_ts) == word;
 }
 
-/* --- whose a connection is ------------------------------------------------------------------------------ */
+/* --- the owner of a connection -------------------------------------------------------------------------- */
 
-/* The words that say whose it is, and nothing else of `c`. */
+/* Writes the words of the owner, and nothing else of `c`. */
 static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 {
 	c->pid = o->pid;
@@ -140,7 +140,7 @@ static __always_inline void own(struct sf_conn *c, const struct sf_owner *o)
 	__builtin_memcpy(c->comm, o->comm, sizeof(c->comm));
 }
 
-/* Not inlined: what it needs of the stack is gone when it returns. */
+/* Not inlined, so that the stack it uses is free when it returns. */
 static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
 {
 	const struct task_struct *task = current_task();
@@ -153,7 +153,7 @@ static __noinline int own_by_current(struct sf_conn *c, enum sf_source source)
 	return 0;
 }
 
-/* Before accept() can meet it. */
+/* Only before accept() can find the connection. */
 static __always_inline void disown(struct sf_conn *c)
 {
 	struct sf_owner nobody = {.source = SF_SRC_NONE};
@@ -170,7 +170,7 @@ static __always_inline void own_by_listener(struct sf_conn *c, const struct sock
 		own(c, o);
 }
 
-/* Only records tell who closed: sums do not ask for it. */
+/* Only records name the closer; sums do not need it. */
 static __always_inline void close_by_current(struct sf_conn *c)
 {
 	const struct task_struct *task = current_task();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The passive open: a server's life begins with its request_sock, when the SYN was taken and before the SYN-ACK leaves, and
- * goes over to the child that the final ACK creates. SYN cookies leave no request_sock, TCP Fast Open none with a timer:
- * there it begins with the child. What follows is accept.bpf.h's.
+ * The passive open: a server's connection begins with its request_sock, when the SYN was taken and before the
+ * SYN-ACK leaves, and goes over to the child that the final ACK creates. SYN cookies leave no request_sock,
+ * and the one of TCP Fast Open has no timer: there the connection begins with the child. accept.bpf.h handles
+ * what follows.
  */
 #ifndef SYNFIN_PASSIVE_BPF_H
 #define SYNFIN_PASSIVE_BPF_H
@@ -22,7 +23,7 @@
 
 /* --- requests ----------------------------------------------------------------------------------------- */
 
-/* `object` carries it: the request or the child that it has just become. */
+/* `object` carries the connection: the request or the child that it has just become. */
 static __noinline bool follow_request(const struct request_sock *req, const void *object, __u64 syn_ts)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
@@ -50,14 +51,20 @@ static __noinline bool follow_request(const struct request_sock *req, const void
 	return is_followed;
 }
 
-/* inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. Softirq; nobody is running. */
+/*
+ * inet_csk_reqsk_queue_hash_add(): the SYN was taken, the SYN-ACK is about to leave. This is a softirq: the
+ * current task means nothing.
+ */
 static __always_inline void on_request(const struct request_sock *req)
 {
 	conn_evict(req);
 	follow_request(req, req, bpf_ktime_get_ns());
 }
 
-/* What is followed under this request; not what was left there by another of the same memory, whose end was not seen. */
+/*
+ * The connection followed under this request, but not one that was left there by another request of the same
+ * memory, whose end was missed.
+ */
 static __always_inline struct sf_conn *request_find(const struct request_sock *req)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)req;
@@ -71,8 +78,9 @@ static __always_inline struct sf_conn *request_find(const struct request_sock *r
 }
 
 /*
- * On the tracepoint tier nothing of ours runs when a request begins. What it says later of its beginning is the same but for
- * the SYN, for whose time that of the first SYN-ACK stands, some microseconds later (docs/COST.md, Accuracy).
+ * On the tracepoint tier no program of ours runs when a request begins. Its beginning can be read from it
+ * later, except for the time of the SYN: that of the first SYN-ACK, some microseconds later, stands in for it
+ * (docs/COST.md, Accuracy).
  */
 static __always_inline struct sf_conn *meet_request(const struct request_sock *req, const void *object)
 {
@@ -102,7 +110,10 @@ static __always_inline void stamp_synack(struct sf_conn *c, const struct request
 	stage_synack(c, c->opening.synack_ts, false);
 }
 
-/* A clone for another listener, made by the handler of the request's timer and not known before that has left. */
+/*
+ * The connection of a clone for another listener. The handler of the request's timer has made the clone,
+ * which is not known before the handler has left.
+ */
 static __always_inline struct sf_conn *find_expired(const struct request_sock *clone)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -112,8 +123,8 @@ static __always_inline struct sf_conn *find_expired(const struct request_sock *c
 }
 
 /*
- * tcp_retransmit_synack: the first SYN-ACK has gone long ago. Of TCP Fast Open `sk` is the child, which carries the connection,
- * and the request's own timer never runs.
+ * tcp_retransmit_synack: the first SYN-ACK has gone long ago. With TCP Fast Open, `sk` is the child, which
+ * carries the connection, and the request's own timer never runs.
  */
 static __always_inline void on_synack_again(const struct sock *sk, const struct request_sock *req)
 {
@@ -131,7 +142,10 @@ static __always_inline void on_synack_again(const struct sock *sk, const struct 
 	stage_synack(c, bpf_ktime_get_ns(), true);
 }
 
-/* Its listener was closed, another of the same port takes it over; `listener` NULL: which one is not known. */
+/*
+ * The request's listener was closed, and another one of the same port takes the request over. `listener` is
+ * NULL if it is not known which.
+ */
 static __always_inline void change_listener(struct sf_conn *c, const struct sock *listener)
 {
 	c->flags |= SF_F_MIGRATED;
@@ -153,7 +167,7 @@ static __always_inline void on_request_migrated(const struct request_sock *from,
 	conn_move(from, to, c);
 }
 
-/* It was there before its listener's owner was found. */
+/* The request was there before its listener's owner was found. */
 static __always_inline void own_late_request(struct sf_conn *c, const struct sock *listener)
 {
 	if (c->flags & SF_F_LATE && c->source == SF_SRC_NONE)
@@ -161,8 +175,8 @@ static __always_inline void own_late_request(struct sf_conn *c, const struct soc
 }
 
 /*
- * The final ACK turned this request into this child; the child becomes ESTABLISHED next, on this CPU. `taker` is the
- * listener whose accept queue gets it, NULL if the hook does not tell.
+ * The final ACK turned this request into this child, which becomes ESTABLISHED next, on this CPU. `taker` is
+ * the listener whose accept queue gets the child, NULL if the hook does not show it.
  */
 static __always_inline void on_request_done(const struct request_sock *req, const struct sock *child,
 					    const struct sock *taker)
@@ -198,9 +212,9 @@ static __always_inline void on_request_done(const struct request_sock *req, cons
 }
 
 /*
- * What a request that dies now dies of. An ACK that found no room in the accept queue leaves `acked`, as one that
- * TCP_DEFER_ACCEPT ignores does; with tcp_abort_on_overflow it drew a RST in the listener's name just before. Requests of a
- * closed listener wait for their timer too.
+ * The reason why a request dies now. An ACK that found no room in the accept queue leaves `acked` set, and so
+ * does one that TCP_DEFER_ACCEPT ignores; with tcp_abort_on_overflow the ACK drew a RST in the listener's
+ * name just before. Requests of a closed listener wait for their timer too.
  */
 static __always_inline enum sf_outcome request_outcome(struct sf_cpu *cpu, const struct request_sock *req)
 {
@@ -234,7 +248,7 @@ static __always_inline void on_request_dead(const struct request_sock *req, enum
 	}
 }
 
-/* Its destructor runs; if it led to a child, we do not know it any more. */
+/* The destructor of a request runs. If the request led to a child, we do not know the request any more. */
 static __always_inline void on_request_end(const struct request_sock *req)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -243,7 +257,10 @@ static __always_inline void on_request_end(const struct request_sock *req)
 		on_request_dead(req, request_outcome(cpu, req), bpf_ktime_get_ns());
 }
 
-/* Gives it the number of its attempt, and how many of that attempt's SYNs were dropped before. False: none that is remembered. */
+/*
+ * Sets the id of the SYN's attempt, and how many SYNs of that attempt were dropped before. False: none that
+ * is remembered.
+ */
 static __noinline bool is_dropped_again(struct sf_conn *c)
 {
 	struct sf_syn key = {
@@ -268,8 +285,9 @@ static __noinline bool is_dropped_again(struct sf_conn *c)
 }
 
 /*
- * tcp_conn_request() begins: a SYN for which a queue has no room leaves no trace but a counter. The same tests in the same
- * order; its last, which favours known peers when the SYN queue is three quarters full without cookies, is left out.
+ * tcp_conn_request() begins. A SYN for which a queue has no room leaves no trace but a counter. We make the
+ * same tests in the same order, except the last one, which favours known peers when the SYN queue is three
+ * quarters full without cookies.
  */
 static __always_inline void on_syn(const struct sock *listener, const struct sk_buff *skb)
 {
@@ -300,7 +318,7 @@ static __always_inline void on_syn(const struct sock *listener, const struct sk_
 
 /* --- children ----------------------------------------------------------------------------------------- */
 
-/* 0, or what conn_add() says. */
+/* Returns 0, or the error of conn_add(). */
 static __noinline int follow_tentatively(const struct sock *sk, __u64 now)
 {
 	struct sf_conn c = {};
@@ -314,9 +332,10 @@ static __noinline int follow_tentatively(const struct sock *sk, __u64 now)
 }
 
 /*
- * LISTEN>SYN_RECV, a clone of the listener that will be a child; its addresses are not all set before 6.18. With TCP Fast
- * Open it may be one that the SYN made, which the accept queue gets at once and no request leads to: it is followed from
- * here, undecided, until the request's hand-over takes its place or it shows that there was none.
+ * LISTEN>SYN_RECV: a clone of the listener that will be a child. Its addresses are not all set before 6.18.
+ * With TCP Fast Open the SYN may have made it; the accept queue then gets it at once and no request leads to
+ * it. The child is therefore followed from here, undecided, until the hand-over of a request takes its place
+ * or it turns out that there was no request.
  */
 static __always_inline void on_child(const struct sock *sk, __u64 now)
 {
@@ -333,7 +352,10 @@ static __always_inline void on_child(const struct sock *sk, __u64 now)
 		lose(SF_LOST_EVICTED);
 }
 
-/* The SYN made this child, not the final ACK: data came with it, it was accepted already, or the kernel says so. */
+/*
+ * The SYN made this child, not the final ACK: data came with it, it was accepted already, or the kernel says
+ * so.
+ */
 static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct sf_conn *c,
 					const struct sock *sk)
 {
@@ -344,7 +366,7 @@ static __always_inline bool is_fastopen(const struct sf_cpu *cpu, const struct s
 	return cpu->child != (__u64)sk || READ_ONCE(c->accept_ts) || KREAD(tp, bytes_received);
 }
 
-/* ... when it dies in SYN_RECV. */
+/* The same, when the child dies in SYN_RECV. */
 static __always_inline bool was_fastopen(const struct sf_conn *c, const struct sock *sk)
 {
 	const struct sf_cpu *cpu = this_cpu();
@@ -353,8 +375,8 @@ static __always_inline bool was_fastopen(const struct sf_conn *c, const struct s
 }
 
 /*
- * A child that no request led to: SYN cookie, or one whose request is older than the tracer. The time of its SYN is not
- * known and nothing stands in for it.
+ * A child that no request led to: one from a SYN cookie, or one whose request is older than the tracer. The
+ * time of its SYN is not known, and nothing stands in for it.
  */
 static __always_inline void become_childless(struct sf_cpu *cpu, struct sf_conn *c)
 {
@@ -383,7 +405,7 @@ static __always_inline struct sf_conn *on_child_alone(const struct sock *sk)
 	return conn_find(sk);
 }
 
-/* A simultaneous open has no request: what it did not know before, the socket says now. */
+/* A simultaneous open has no request. The socket now contains what was not known before. */
 static __always_inline void complete_both(struct sf_conn *c, const struct tcp_sock *tp)
 {
 	c->opening.peer_isn = KREAD(tp, rcv_nxt) - 1;

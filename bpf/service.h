@@ -9,8 +9,9 @@
 #define SF_INLINE static inline __attribute__((always_inline))
 
 /*
- * The port that somebody listens on, or was asked for there: the same at both ends of a connection. Who opened it by connect(), be it
- * crossed by another's SYN, has it at the other end. 0: not known, for neither is the role.
+ * The port of the listener, or the port that was asked for there: the same at both ends of a connection. The
+ * side that opened the connection by connect(), even if another SYN crossed its own, has it at the other end.
+ * 0: not known, because the role is not known.
  */
 SF_INLINE __u16 sf_service_port(const struct sf_conn *c)
 {

@@ -2,9 +2,10 @@
 /*
  * How sums are laid out, for the kernel side that adds them up and the C side that reads them.
  *
- * A slot is one histogram or one counter: a metric with one value for each of its labels. A row is what a map holds, 16
- * counts side by side: of a histogram the buckets of one power of two (hist.h), with the exact sum and extremes of what is in
- * them; of counters 16 slots. Rows that nothing fell into are all zero or are not there.
+ * A slot is one histogram or one counter: a metric with one value for each of its labels. A row is an element
+ * of a map, 16 counts side by side. A histogram's row has the buckets of one power of two (hist.h), with the
+ * exact sum and extremes of what is in them; a counters' row has 16 slots. Rows that nothing fell into are
+ * all zero or are not there.
  */
 #ifndef SYNFIN_SLOTS_H
 #define SYNFIN_SLOTS_H
@@ -22,7 +23,9 @@
 enum sf_segment { SF_SEG_SYN, SF_SEG_SYNACK, SF_SEG_FIN, __SF_SEG_MAX };
 enum sf_direction { SF_DIR_IN, SF_DIR_OUT, __SF_DIR_MAX };
 
-/* The first slot of each metric; its labels' values select among those that follow, the second label fastest. */
+/*
+ * The first slot of each metric; its labels' values select among those that follow, the second label fastest.
+ */
 enum sf_slot {
 	SF_SLOT_HANDSHAKE = 0,						      /* role, outcome */
 	SF_SLOT_STAGE = SF_SLOT_HANDSHAKE + __SF_ROLE_MAX * SF_OPEN_OUTCOMES, /* role, stage */
@@ -47,9 +50,9 @@ enum sf_slot {
 	(SF_FIRST_COUNTER * SF_HIST_ROWS + (__SF_SLOT_MAX - SF_FIRST_COUNTER + SF_ROW_CNT - 1) / SF_ROW_CNT)
 
 struct sf_row {
-	__u64 sum_ns;	/* of a histogram's row; so are the extremes */
+	__u64 sum_ns;	/* in rows of histograms; so are the extremes */
 	__u64 most_ns;	/* the largest */
-	__u64 least_ns; /* all bits of the smallest turned over, so that zero stands for none */
+	__u64 least_ns; /* the smallest with all bits inverted, so that zero stands for none */
 	__u64 counts[SF_ROW_CNT];
 };
 
@@ -93,7 +96,7 @@ enum by_field {
 	__BY_MAX
 };
 
-/* What a set is about. Fields not asked for are zero; so are those of an owner not known. */
+/* The values that a set is kept for. Fields not asked for are zero; so are those of an unknown owner. */
 struct sf_set_key {
 	__u8 raddr[16];
 	__u8 comm[SF_COMM_LEN];
@@ -107,7 +110,7 @@ struct sf_set_key {
 	__u16 service;
 };
 
-/* Of other sets than 0, which is that of all, or with --by of what finds no room. */
+/* Key of a row of any set but 0. Set 0 is that of all, or with --by of what finds no room. */
 struct sf_row_key {
 	__u64 set;
 	__u32 row;

@@ -23,11 +23,14 @@ static __always_inline void on_listen(struct sock *sk)
 	bpf_map_update_elem(&listeners, &key, &o, BPF_ANY);
 }
 
-/* A connection we follow changes from one synchronised state to another. What carries it on, NULL: itself, or nothing. */
+/*
+ * A connection that we follow changes from one synchronised state to another. Returns the minisock that
+ * carries it on; NULL: the socket itself does, or nothing.
+ */
 static __always_inline const struct inet_timewait_sock *on_change(struct sock *sk, struct sf_conn *c, int old,
 								  int new, __u64 now)
 {
-	if (c->flags & SF_F_END_TOLD) /* only accept() had to come */
+	if (c->flags & SF_F_END_TOLD) /* it only waits for accept() */
 		return NULL;
 	if (c->state != old) {
 		miss(SF_MISSED_STATE);
@@ -60,7 +63,10 @@ static __always_inline const struct inet_timewait_sock *on_change(struct sock *s
 	return NULL;
 }
 
-/* Not inlined: what comes before and after it does not fit the stack beside it. What carries the connection on, as a number. */
+/*
+ * Not inlined, because the stack has no room for it beside what comes before and after it. Returns the
+ * minisock that carries the connection on, as a number.
+ */
 static __noinline __u64 on_state(struct sock *sk, int old, int new, enum id_source source)
 {
 	__u64 now = bpf_ktime_get_ns(), key = (__u64)sk;

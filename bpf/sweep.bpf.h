@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ghosts: connections in the table whose object is gone, because the kernel showed nobody its end. User space walks over the table
- * (kernel/sweep.c) and has each held against the kernel's own object; who is found dead twice, in sweeps half a minute apart, is one. It is counted as missed and told
- * with what is known. The place stays taken until the address is met again (conn_evict): nobody holds its lock, so nobody may remove it.
+ * Ghosts: connections in the table whose object is gone, because no program was shown its end. User space
+ * walks over the table (kernel/sweep.c) and has each connection compared with the kernel's object. A
+ * connection that is found dead in two sweeps, half a minute apart, is a ghost. It is counted as missed and
+ * reported with what is known. Its place stays taken until the address is met again (conn_evict): nobody
+ * holds its lock, so nobody may remove it.
  *
- * The sweep and the eviction may meet. Who deletes the id from `suspects` counts it; the sweep puts it into `ghosts` first and takes it
- * back if it was not the one.
+ * The sweep and the eviction may meet. The one that deletes the id from `suspects` counts the ghost. The
+ * sweep puts the id into `ghosts` first, and takes it out again if the eviction came first.
  */
 #ifndef SYNFIN_SWEEP_BPF_H
 #define SYNFIN_SWEEP_BPF_H
@@ -24,7 +26,7 @@ static __always_inline bool is_minisock(const struct sf_conn *c)
 	return c->flags & SF_F_SOCK_GONE || (c->flags & SF_F_TIME_WAIT && c->flags & SF_F_LATE);
 }
 
-/* A port of ours; where it stands depends on the kind of object. */
+/* The local port; where it stands depends on the kind of object. */
 static __always_inline __u16 local_port_of(const struct sf_conn *c, const struct sock_common *skc)
 {
 	if (c->state == TCP_NEW_SYN_RECV || is_minisock(c))
@@ -32,7 +34,10 @@ static __always_inline __u16 local_port_of(const struct sf_conn *c, const struct
 	return bpf_ntohs(KREAD((const struct inet_sock *)skc, inet_sport));
 }
 
-/* A state that the object of this connection may be in. One whose end was told waits for accept(), in CLOSE. */
+/*
+ * Whether the object of this connection may be in this state. A connection whose end was reported waits for
+ * accept(), in CLOSE.
+ */
 static __always_inline bool may_be_in(const struct sf_conn *c, __u8 state)
 {
 	if (c->state == TCP_NEW_SYN_RECV)
@@ -45,8 +50,9 @@ static __always_inline bool may_be_in(const struct sf_conn *c, __u8 state)
 }
 
 /*
- * The memory at this address is a sock of some kind for as long as we look (SLAB_TYPESAFE_BY_RCU), but perhaps another's, or nobody's:
- * freed, it says what it said, but for its references (sock_put(), inet_twsk_put(), reqsk_put()).
+ * The memory at this address is a sock of some kind for as long as we look (SLAB_TYPESAFE_BY_RCU), but
+ * perhaps that of another connection, or a freed one. A freed sock keeps all its fields except its references
+ * (sock_put(), inet_twsk_put(), reqsk_put()).
  */
 static __always_inline bool is_carried_by(const struct sf_conn *c, const struct sock_common *skc)
 {
@@ -58,7 +64,7 @@ static __always_inline bool is_carried_by(const struct sf_conn *c, const struct 
 	return bpf_ntohs(KREAD(skc, skc_dport)) == c->rport && local_port_of(c, skc) == c->lport;
 }
 
-/* A copy, for its place may be another's any moment. */
+/* Works on a copy, because the place may be given to another connection at any moment. */
 static __always_inline void tell_ghost(struct sf_conn *copy)
 {
 	__u64 now = bpf_ktime_get_ns();
@@ -79,7 +85,7 @@ static __always_inline void tell_ghost(struct sf_conn *copy)
 		emit_ghost(copy, now);
 }
 
-/* What is set aside under its id (timers.bpf.h) has no object to be held against. */
+/* An element that was set aside under its id (timers.bpf.h) has no object to compare it with. */
 static __always_inline bool is_id(__u64 key)
 {
 	return !(key >> 63);
@@ -99,11 +105,11 @@ __noinline int sweep_conn(__u64 key) /* not static: as tell() */
 		bpf_map_delete_elem(&suspects, &id);
 		return 0;
 	}
-	/* Reported already. A suspect again, it would be reported again by who meets its address. */
+	/* Reported already. As a suspect again, it would be reported once more when its address is met. */
 	if (bpf_map_lookup_elem(&ghosts, &id))
 		return 0;
 	if (!bpf_map_update_elem(&suspects, &id, &one, BPF_NOEXIST))
-		return 0; /* for the first time */
+		return 0; /* found dead for the first time */
 	__builtin_memcpy(&copy, c, sizeof(copy));
 	if (copy.id != id || bpf_map_update_elem(&ghosts, &id, &one, BPF_NOEXIST))
 		return 0;
@@ -114,7 +120,10 @@ __noinline int sweep_conn(__u64 key) /* not static: as tell() */
 	return 0;
 }
 
-/* A TIME_WAIT without a connection. Whoever deletes it from `waits` has it, so this one is removed too. */
+/*
+ * A TIME_WAIT without a connection. The program that deletes it from `waits` has it, so the sweep may remove
+ * it.
+ */
 __noinline int sweep_wait(__u64 key)
 {
 	const struct inet_timewait_sock *tw = (const void *)key;
@@ -136,7 +145,7 @@ __noinline int sweep_wait(__u64 key)
 	return 0;
 }
 
-/* The keys that user space has written down. */
+/* Examines the keys that user space has written. */
 static __always_inline void sweep_slice(void)
 {
 	__u32 zero = 0;

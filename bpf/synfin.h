@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The one header that the kernel side (bpf/) and the C side (src/) share: what a connection is, what a
- * record in the ring buffer looks like, and the names of everything counted. It compiles alone on either
- * side. All times are nanoseconds of CLOCK_MONOTONIC; a time of 0 means "not measured". Ports and sequence
- * numbers are in host order, addresses in network order.
+ * The one header that the kernel side (bpf/) and the C side (src/) share: the connection, the record in the
+ * ring buffer, and the names of everything counted. It compiles alone on either side. All times are
+ * nanoseconds of CLOCK_MONOTONIC; a time of 0 means "not measured". Ports and sequence numbers are in host
+ * order, addresses in network order.
  */
 #ifndef SYNFIN_H
 #define SYNFIN_H
@@ -49,7 +49,7 @@ enum sf_flag {
 	SF_F_REUSEPORT = 1 << 9,
 	SF_F_MIGRATED = 1 << 10,
 	/* kernel-side bookkeeping, not shown */
-	SF_F_OPENED = 1 << 11,	     /* its `open` was told; with SF_F_PENDING: lies in `parked` */
+	SF_F_OPENED = 1 << 11,	     /* its `open` was reported; with SF_F_PENDING: parked */
 	SF_F_ACCEPTED = 1 << 12,     /* before the tracer came */
 	SF_F_FIN_SENT_1ST = 1 << 13, /* our FIN came before the peer's */
 	SF_F_FIN_RCVD_1ST = 1 << 14,
@@ -57,7 +57,7 @@ enum sf_flag {
 	SF_F_RST_OUT = 1 << 16,
 	SF_F_TIME_WAIT = 1 << 17, /* the minisock is in TIME_WAIT proper, the peer's FIN has come */
 	SF_F_PENDING = 1 << 18,	  /* the filter cannot decide before it is accepted (or has a local port) */
-	SF_F_ENDED = 1 << 19,	  /* CLOSE was seen, the `close` record waits for who sent the RST */
+	SF_F_ENDED = 1 << 19,	  /* CLOSE was seen, `close` waits for who sent the RST */
 	SF_F_TW_BLIND = 1 << 20,  /* the minisock was not seen: the end is the socket's, a lower bound */
 	SF_F_RSN_DERIVED = 1 << 21,
 	SF_F_GAP = 1 << 22,	  /* an event of this connection was missed */
@@ -66,17 +66,13 @@ enum sf_flag {
 	SF_F_NO_OPEN = 1 << 26,	  /* its `open` was not wanted, so neither is its `accept` */
 	SF_F_NO_CLOSE = 1 << 27,  /* its `close` was not wanted, so neither is its `gone` */
 	SF_F_LEFT = 1 << 28,	  /* the owner called close() or died */
-	SF_F_END_TOLD =
-		1
-		<< 29, /* its `close` was told; with SF_F_PENDING: lies in `parked`. It waits for accept() */
-	SF_F_ACCEPT_DUE =
-		1
-		<< 30, /* accept() came while its `open` or `close` was told: who tells the rest shows later */
-	SF_F_EARLY = 1U << 31, /* accept() returned it before its `open` was told, which tells of that too */
+	SF_F_END_TOLD = 1 << 29, /* its `close` was reported; with SF_F_PENDING: parked. Waits for accept() */
+	SF_F_ACCEPT_DUE = 1 << 30, /* accept() came while `open` or `close` was reported: settled later */
+	SF_F_EARLY = 1U << 31,	   /* accept() returned it before `open` was reported, which includes that */
 };
 #define SF_FLAGS_SHOWN ((1 << 11) - 1)
 
-/* What is known while the handshake lasts. */
+/* Known while the handshake lasts. */
 struct sf_opening {
 	__u64 connect_ts; /* client: connect() reached TCP */
 	__u64 syn_ts;	  /* client: first SYN handed to IP; server: SYN taken by the listener */
@@ -92,18 +88,19 @@ struct sf_opening {
 };
 
 /*
- * The low bits of sf_conn.accept_ts, kernel side only (accept.bpf.h). The word and the owner of a server are accept()'s alone.
+ * The low bits of sf_conn.accept_ts, kernel side only (accept.bpf.h). Only accept() writes the word and the
+ * owner of a server.
  */
 enum sf_accept {
 	SF_ACC_BUSY = 16,    /* the whole word, less than any time: the owner is being written */
-	SF_ACC_LOOKED = 1,   /* accept() has read the flags and tells what follows from them */
+	SF_ACC_LOOKED = 1,   /* accept() has read the flags and reports what follows */
 	SF_ACC_SAW_OPEN = 2, /* ... SF_F_OPENED was among them */
 	SF_ACC_SAW_END = 4,  /* ... SF_F_END_TOLD was */
 	SF_ACC_UNWANTED = 8, /* the filter does not want it */
 	SF_ACC_BITS = 15
 };
 
-/* What is known from the first FIN or RST on; overlays struct sf_opening, which was reported by then. */
+/* Known from the first FIN or RST on; overlays struct sf_opening, which was reported by then. */
 struct sf_closing {
 	__u64 fin_sent_ts;
 	__u64 fin_acked_ts;
@@ -111,7 +108,7 @@ struct sf_closing {
 	__u64 bytes_sent;     /* payload the peer acknowledged */
 	__u64 bytes_received; /* payload taken in order */
 	__u8 closer_comm[SF_COMM_LEN];
-	__u32 closer_pid; /* who called close(), shutdown() or exited; 0 unknown */
+	__u32 closer_pid; /* the process that called close(), shutdown() or exited; 0 unknown */
 	__u32 srtt_us;	  /* 0: no sample */
 	__u32 retrans;	  /* data and FIN segments sent again, SYN and SYN-ACK not */
 	__u16 rst_reason; /* kernel's enum sk_rst_reason + 1; 0 unknown */
@@ -155,9 +152,9 @@ struct sf_conn {
 
 #define SF_PAIR_BITS 14 /* of pairs in the table */
 
-/* Two places of the table (table.bpf.h), by lines of the cache: who looks for somebody that is not there reads one. */
+/* Two places of the table (table.bpf.h), laid out by cache lines: a lookup that finds nothing reads one. */
 struct sf_pair {
-	__u64 keys[2];	 /* 0: nobody */
+	__u64 keys[2];	 /* 0: empty */
 	__u32 claims[2]; /* 0: free */
 	__u32 spilled;	 /* of this pair, in `conns` */
 	__u32 pad[9];
@@ -169,17 +166,17 @@ struct sf_pair {
 struct sf_wait {
 	__u64 id;	  /* of the connection */
 	__u64 since;	  /* when TIME_WAIT began */
-	__u64 set;	  /* that its end is added to */
+	__u64 set;	  /* the set that its end is added to */
 	__u64 killed_ts;  /* 0: not yet */
 	__u32 how;	  /* enum sf_outcome, with killed_ts */
-	__u32 is_told;	  /* 1: its `close` was told, so `gone` may be */
-	__u32 wants_gone; /* else its end is counted, its length not wanted */
+	__u32 is_told;	  /* 1: its `close` was reported, so `gone` may be */
+	__u32 wants_gone; /* else its end is counted, not its length */
 	__u32 order;
 };
 
 #define SF_SWEEP_KEYS 256
 
-/* What user space asks the kernel side to hold against the kernel (sweep.bpf.h). */
+/* Keys that user space has the kernel side compare with the kernel's objects (sweep.bpf.h). */
 struct sf_sweep {
 	__u64 keys[SF_SWEEP_KEYS];
 	__u32 cnt;
@@ -212,7 +209,7 @@ enum sf_stage {
 	__SF_ST_MAX
 };
 
-/* Of SF_EV_OPEN, SF_EV_CLOSE and SF_EV_GONE; one list, so that a value is never ambiguous. */
+/* Outcomes of SF_EV_OPEN, SF_EV_CLOSE and SF_EV_GONE; one list, so that a value is never ambiguous. */
 enum sf_outcome {
 	SF_OUT_NONE = 0,
 	/* open */
@@ -261,24 +258,24 @@ struct sf_event {
 	struct sf_conn conn;
 };
 
-/* What was lost, per CPU, never reset while running. */
+/* Counts of loss, per CPU, never reset while running. */
 enum sf_lost {
 	SF_LOST_DROPPED = 0,	  /* a record found no room, or its connection gone on another CPU */
-	SF_LOST_MISSED = 1,	  /* an event of a connection was not seen; the sum over enum sf_missed */
+	SF_LOST_MISSED = 1,	  /* an event of a connection was missed; the sum over enum sf_missed */
 	SF_LOST_EVICTED = 2,	  /* the table was full: a connection was not followed */
-	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and nothing told whose it was */
+	SF_LOST_UNATTRIBUTED = 3, /* a connection ended and its owner was not known */
 	__SF_LOST_MAX
 };
 
-/* By what it showed that an event was not seen. */
+/* How it showed that an event was missed. */
 enum sf_missed {
 	SF_MISSED_SKIPPED = 0, /* the kernel did not run a program of ours, and counted that itself */
 	SF_MISSED_STATE = 1,   /* a change of state does not follow from the one before */
-	SF_MISSED_ACCEPT = 2,  /* somebody closes what accept() was not seen to return */
+	SF_MISSED_ACCEPT = 2,  /* a task closes what accept() was not seen to return */
 	SF_MISSED_END = 3,     /* the socket is freed, or TIME_WAIT over, without the end of the connection */
-	SF_MISSED_REUSED = 4,  /* its address in memory is another's */
+	SF_MISSED_REUSED = 4,  /* its address in memory was used again */
 	SF_MISSED_SWEPT = 5,   /* the sweep found it dead */
-	SF_MISSED_CONNECT = 6, /* connect() failed, and what it was called with is not known */
+	SF_MISSED_CONNECT = 6, /* connect() failed, and its arguments are not known */
 	__SF_MISSED_MAX
 };
 
@@ -297,13 +294,13 @@ enum sf_count {
 	SF_CNT_BOUNDS = 9,     /* durations left out of histograms because they are lower bounds */
 	SF_CNT_BACKWARDS = 10, /* durations left out because their ends came in the wrong order */
 	SF_CNT_FOLDED =
-		11, /* records that found no room for a set of their own: all of such a record is in set 0 */
+		11, /* records that found no room for a set of their own, and are in set 0 as a whole */
 	SF_CNT_GHOSTS = 12,    /* found dead by the sweep */
 	SF_CNT_MISPLACED = 13, /* counts and durations of a set that found no row there: they are in set 0 */
 	__SF_CNT_MAX
 };
 
-/* Per CPU, in a map of its own. What was missed is in there by cause alone. */
+/* Per CPU, in a map of its own. Misses are only kept by cause. */
 struct sf_counters {
 	__u64 counts[__SF_CNT_MAX];
 	__u64 lost[__SF_LOST_MAX];
@@ -311,8 +308,8 @@ struct sf_counters {
 };
 
 /*
- * Which end of a connection a filter by port or address looks at, of ports also the one that the listener has; bits of the byte in
- * its table.
+ * The end of a connection that a filter by port or address looks at; for ports also the end that the listener
+ * has. Bits of the byte in its table.
  */
 enum sf_end {
 	SF_END_LOCAL = 1 << 0,
@@ -334,7 +331,7 @@ struct sf_network {
 /*
  * A glob as an automaton over at most 31 elements (a character or '?'); state n is "n elements matched". A
  * character c takes the set of states D to ((D & accept[c]) << 1) | (D & loop); a '*' makes its state a loop.
- * No backtracking, and one step for each character: what a verifier likes.
+ * There is no backtracking, and one step for each character, which suits the verifier.
  */
 struct sf_glob {
 	__u32 accept[256]; /* bit n: element n takes this character */
@@ -342,7 +339,7 @@ struct sf_glob {
 	__u32 final;
 };
 
-/* Who a task is, as struct sf_conn says it. */
+/* A task, described as in struct sf_conn. */
 struct sf_owner {
 	__u64 cgroup_id;
 	__u64 start_ns;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table of connections followed, by the address of the kernel object that carries each.
+ * The table of connections followed, keyed by the address of the kernel object that carries each of them.
  *
- * `pairs` is where they are born and where most of them spend their life: an array, in which finding is an addition and a
- * comparison, and inserting takes no memory from anybody. An address has two places there. Who finds both taken goes to the
- * hash `conns`, and the pair counts it (`spilled`), so that who is not in a pair that has spilled nothing is nowhere.
- * Minisocks, which do nothing for a minute, are in `conns` and not counted, or in `waits` (waits.bpf.h).
+ * Connections are born into `pairs`, and most of them stay there. It is an array: a lookup is an addition and
+ * a comparison, and an insertion allocates no memory. Each address has two places in its pair. If both are
+ * taken, the connection goes to the hash `conns`, and the pair counts it (`spilled`). If a pair has spilled
+ * none, a key that is not in the pair is not in the table at all. Minisocks, which do nothing for a minute,
+ * are in `conns` and not counted, or in `waits` (waits.bpf.h).
  *
- * What lives long must not crowd out what is born: of established connections a pair keeps one.
+ * Long-lived connections must not crowd out new ones: a pair keeps one established connection.
  *
- * Who may write what: a key is inserted and removed by one context at a time, the one that owns the object (INTERNALS.md, "Who may
- * write what"); the places of a pair are claimed by many, by an atomic addition. A connection found stays where it is until its
- * owner removes it.
+ * One context at a time inserts and removes a key, the one that owns the object (INTERNALS.md, "Who may write
+ * what"). The places of a pair are claimed by many contexts, by an atomic addition. A connection that was
+ * found stays where it is until the owner of its object removes it.
  *
- * Errors are int: before 6.4 (commit d7ba4cc900bf) the upper half of what an update returns is not that of a long.
+ * Errors are int, because before 6.4 (commit d7ba4cc900bf) the upper half of the value that an update returns
+ * is not that of a long.
  */
 #ifndef SYNFIN_TABLE_BPF_H
 #define SYNFIN_TABLE_BPF_H
@@ -23,7 +25,7 @@
 #include "maps.bpf.h"
 #include "synfin.h"
 
-/* Addresses, evenly over 2^bits. */
+/* Spreads addresses evenly over 2^bits. */
 static __always_inline __u32 spread(__u64 key, __u32 bits)
 {
 	return (key * 0x9e3779b97f4a7c15ULL) >> (64 - bits);
@@ -38,7 +40,7 @@ static __always_inline struct sf_pair *pair_of(__u64 key)
 
 enum place { FIRST, SECOND, NOWHERE };
 
-/* Where this key is in its pair. A key of 0 is nobody's. */
+/* The place of this key in its pair. No object has the key 0. */
 static __always_inline enum place place_of(const struct sf_pair *p, __u64 key)
 {
 	if (!key)
@@ -48,7 +50,10 @@ static __always_inline enum place place_of(const struct sf_pair *p, __u64 key)
 	return READ_ONCE(p->keys[SECOND]) == key ? SECOND : NOWHERE;
 }
 
-/* FIRST or SECOND, and the verifier does not follow both: it knows nothing of what was read from a map, as `unknown` was. */
+/*
+ * FIRST or SECOND, but the verifier does not follow both: it knows nothing of a value that was read from a
+ * map, as `unknown` was.
+ */
 static __always_inline __u64 hidden(__u64 unknown, enum place at)
 {
 	__u64 place = at;
@@ -78,7 +83,7 @@ static __always_inline struct sf_conn *minisock_find(const struct inet_timewait_
 	return bpf_map_lookup_elem(&conns, &key);
 }
 
-/* Where nothing tells what kind of object it is. */
+/* For an object whose kind is not known. */
 static __always_inline struct sf_conn *any_find(__u64 key)
 {
 	struct sf_pair *p = pair_of(key);
@@ -90,9 +95,10 @@ static __always_inline struct sf_conn *any_find(__u64 key)
 }
 
 /*
- * A place is claimed by who adds one to its claims and then reads 1. Two at a time may both read 2, and both go elsewhere:
- * additions that return what was there need 5.12 (commit 5ca419f2864a). They order nothing either: on processors that
- * reorder stores a reader in between may see the key before what it stands for.
+ * A program claims a place by adding one to its claims and then reading 1. Two programs at once may both read
+ * 2, and then both go elsewhere: additions that return the old value need 5.12 (commit 5ca419f2864a). The
+ * addition does not order memory either: on processors that reorder stores, a reader in between may see the
+ * key before the connection that it stands for.
  */
 static __always_inline bool claim(__u32 *claims)
 {
@@ -136,13 +142,13 @@ static __always_inline int spill(struct sf_pair *p, __u64 key, const struct sf_c
 	return err;
 }
 
-/* It may live long: it is established, or the child of a handshake that is about to be. */
+/* The connection may live long: it is established, or is the child of a handshake that is about to be. */
 static __always_inline bool lasts(const struct sf_conn *c)
 {
 	return c->est_ts || c->state == TCP_SYN_RECV;
 }
 
-/* 0, -EEXIST, or another error where there is no room. */
+/* 0, -EEXIST, or another error if there is no room. */
 static __always_inline int conn_add(const void *object, const struct sf_conn *c)
 {
 	__u64 key = as_number(object);
@@ -175,8 +181,8 @@ static __always_inline void conn_remove(const void *object)
 }
 
 /*
- * It is established: if it has a neighbour, it goes. Under its socket's lock and before accept() can meet it, so that nobody
- * else holds `c`, which is void afterwards.
+ * Moves an established connection to `conns` if it has a neighbour in its pair. Called under the socket's
+ * lock and before accept() can find the connection, so that nobody else holds `c`, which is void afterwards.
  */
 static __always_inline void conn_make_room(const void *object, const struct sf_conn *c)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Adding up, in place of records, for who wants sums alone (hist, export): nothing is lost whatever the reader does. All
- * additions are atomic, for a softirq may interrupt a task's. Of two extremes at once the lesser may stay; the bucket holds.
+ * Adding up in place of records, if only sums are needed (hist, export): nothing is lost whatever the reader
+ * does. All additions are atomic, because a softirq may interrupt a task in one. If two extremes come at
+ * once, the lesser may stay; the bucket is right.
  */
 #ifndef SYNFIN_TALLY_BPF_H
 #define SYNFIN_TALLY_BPF_H
@@ -39,8 +40,8 @@ static __always_inline struct sf_row *find_row(__u64 set, __u32 row)
 }
 
 /*
- * Not static: verified once, not at each call. Before 6.8 (commit 2afae08c9dcb) even where it is never called: there the
- * switch leaves nothing to verify.
+ * Not static, so that it is verified once, not at each call. Before 6.8 (commit 2afae08c9dcb) it is verified
+ * even if it is never called; the switch then leaves nothing to verify.
  */
 __noinline int sf_add_count(__u64 set, __u32 slot, __u32 n)
 {
@@ -74,7 +75,7 @@ static __always_inline void add_sample(__u64 set, __u32 slot, __u64 ns)
 		r->least_ns = ~ns;
 }
 
-/* Lower bounds are no measurements: counted, kept out of histograms. */
+/* Lower bounds are not measurements: they are counted, and kept out of the histograms. */
 __noinline int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum sf_certainty certainty)
 {
 	enum sf_verdict v;
@@ -93,7 +94,7 @@ __noinline int sf_add_duration(__u64 set, __u32 slot, __u64 from, __u64 to, enum
 	return 0;
 }
 
-/* As copy_conn(): accept() may be writing down the owner. */
+/* As copy_conn(): accept() may be writing the owner. */
 static __always_inline void fill_set_key(struct sf_set_key *key, const struct sf_conn *c)
 {
 	__u64 word = READ_ONCE(c->accept_ts);
@@ -111,8 +112,9 @@ static __always_inline void fill_set_key(struct sf_set_key *key, const struct sf
 }
 
 /*
- * Its number is drawn by chance, since no two are ever alike, also in a set that takes the place of one with the same key: one connection may
- * make several, of different owners, so that its id will not do.
+ * The number of a set is drawn at random, so that no two sets are ever alike, not even a set and the one that
+ * takes its place with the same key. The id of a connection cannot be that number, because one connection may
+ * make several sets, of different owners.
  */
 static __noinline __u64 *add_set(const struct sf_set_key *key)
 {
@@ -143,7 +145,10 @@ static __always_inline void tally_unroutable(const struct sf_conn *c)
 	sf_add_count(find_set(c), SF_SLOT_OPENS + SF_ROLE_CLIENT * SF_OPEN_OUTCOMES + SF_OUT_UNREACHABLE, 1);
 }
 
-/* A SYN that was dropped is all there is of its connection, and nothing carries that. Its repeats are no further one. */
+/*
+ * A dropped SYN is all there is of its connection, and no object carries that. Its repeats are not counted as
+ * further ones.
+ */
 static __always_inline void tally_dropped_syn(const struct sf_conn *c)
 {
 	__u64 set = find_set(c);

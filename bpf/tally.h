@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one record adds to which slots (slots.h). Whoever includes this defines the two functions that add: the kernel side
- * to its maps, a test to what it looks at.
+ * Which slots (slots.h) one record adds to. The includer defines the two functions that add: the kernel side
+ * adds to its maps, a test to what it looks at.
  */
 #ifndef SYNFIN_TALLY_H
 #define SYNFIN_TALLY_H
@@ -40,7 +40,7 @@ SF_INLINE void sf_fill_set_key(struct sf_set_key *key, const struct sf_conn *c, 
 		key->role = c->role;
 }
 
-/* Of the record being added. */
+/* Properties of the record that is being added. */
 struct sf_sink {
 	__u64 set;
 	__u32 role;
@@ -50,7 +50,7 @@ struct sf_sink {
 
 #define SF_NO_SLOT __SF_SLOT_MAX
 
-/* Where a duration is added; SF_NO_SLOT: nowhere. */
+/* The slot that a duration is added to; SF_NO_SLOT: none. */
 SF_INLINE __u32 sf_slot_of(const struct sf_sink *s, enum record_dur dur)
 {
 	switch (dur) {
@@ -99,7 +99,7 @@ SF_INLINE void sf_tally_stages(const struct sf_sink *s, const struct sf_conn *c,
 	sf_tally_stage(s, SF_ST_SYNACK, first, synack, c->est_ts);
 }
 
-/* A reason is known for what this host sent; an attempt that died by a RST has none. */
+/* A reason is known for a RST that this host sent; an attempt that died by a RST has none. */
 SF_INLINE void sf_tally_resets(const struct sf_sink *s, const struct sf_conn *c, __u32 reason)
 {
 	if (c->flags & SF_F_RST_IN)
@@ -135,7 +135,8 @@ SF_INLINE void sf_tally_close(struct sf_sink *s, const struct sf_conn *c, __u64 
 }
 
 /*
- * `o` is the opening of `c`, which may have left it. Outcome and role are such as a record of this type can have.
+ * `o` is the opening of `c`, which may not be in `c` any more. The outcome and the role must be possible for
+ * a record of this type.
  */
 SF_INLINE void sf_tally(__u64 set, const struct sf_conn *c, const struct sf_opening *o,
 			enum sf_event_type type, enum sf_outcome outcome, __u64 ts)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is told of a connection is counted where it is told: opened + found = ended + alive + lost. */
+/*
+ * Everything reported about a connection is counted in the same place: opened + found = ended + alive + lost.
+ */
 #ifndef SYNFIN_TELL_BPF_H
 #define SYNFIN_TELL_BPF_H
 
@@ -16,7 +18,7 @@ static __always_inline void add_tried(const struct sf_conn *c, __s64 delta)
 		add_count(SF_CNT_LATE, delta);
 }
 
-/* Followed from here on, by what it has behind it already. */
+/* The connection is followed from here on. Counts it by how far it has come. */
 static __always_inline void count_tried(const struct sf_conn *c)
 {
 	if (c->flags & SF_F_TIME_WAIT)
@@ -27,13 +29,13 @@ static __always_inline void count_tried(const struct sf_conn *c)
 		add_tried(c, 1);
 }
 
-/* It was counted before it showed that it is not wanted. */
+/* Takes back the count of a connection that turned out not to be wanted. */
 static __always_inline void uncount_tried(const struct sf_conn *c)
 {
 	add_tried(c, -1);
 }
 
-/* The handshake has ended, and `o` tells of it. False: it is not wanted (--min-handshake). */
+/* The handshake has ended; `o` describes it. False: it is not wanted (--min-handshake). */
 static __always_inline bool count_open(const struct sf_conn *c, const struct sf_opening *o,
 				       enum sf_outcome outcome)
 {

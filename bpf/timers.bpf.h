@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Requests and minisocks seen through their timers, for kernels where functions cannot be hooked. A
- * request_sock and an inet_timewait_sock each carry a timer whose function tells them from every other timer
- * of the machine.
+ * request_sock and an inet_timewait_sock each carry a timer whose function distinguishes them from every
+ * other timer of the machine.
  *
  *   request   cancelled, out of the hash: final ACK (a child was cloned just before, on this CPU), or reset
  *             cancelled, in the hash: the client repeated its SYN (tcp_check_req), or it expires
@@ -13,12 +13,13 @@
  *             cancelled and expired: TIME_WAIT is over
  *             cancelled and neither: SYN, reset, `ss -K`, namespace exit
  *
- * That a timer is started is not looked at, since that is what every segment of the host does. A request is met when it ends or
- * expires, and bears what it is asked for; a minisock is found in the kernel's hash when the socket is closed that it replaces.
+ * The start of a timer is not hooked, because every segment of the host starts one. A request is met when it
+ * ends or expires, and everything that has to be known is still in it. A minisock is found in the kernel's
+ * hash when the socket that it replaces is closed.
  *
- * Setting a pending timer anew cancels and starts it under the timer base's lock with interrupts off (__mod_timer), so that
- * by the next event of any timer on this CPU it is armed. For the same reason the cancel program cannot interrupt itself
- * and be skipped.
+ * A pending timer that is set anew is cancelled and started under the timer base's lock with interrupts off
+ * (__mod_timer), so that it is armed by the next event of any timer on this CPU. For the same reason the
+ * cancel program cannot interrupt itself and be skipped.
  */
 #ifndef SYNFIN_TIMERS_BPF_H
 #define SYNFIN_TIMERS_BPF_H
@@ -58,9 +59,10 @@ static __always_inline const struct request_sock *request_of(const struct timer_
 /* --- minisocks ---------------------------------------------------------------------------------------- */
 
 /*
- * Its timer is cancelled before its time. In FIN_WAIT2 that kills it, in TIME_WAIT perhaps. Dead, its memory may be another minisock's
- * before the next event on this CPU tells so, on another CPU; therefore it goes under its id. The key: that, or its address where it
- * was not moved.
+ * The timer of this minisock is cancelled before its time. In FIN_WAIT2 that kills the minisock, in TIME_WAIT
+ * it may. If the minisock is dead, another CPU may build another one in its memory before the next event on
+ * this CPU shows that. Everything known about it is therefore kept under the connection's id. Returns the
+ * key: the id, or the address if the minisock was not moved.
  */
 static __always_inline __u64 set_aside(const struct inet_timewait_sock *tw, __u64 id)
 {
@@ -69,7 +71,10 @@ static __always_inline __u64 set_aside(const struct inet_timewait_sock *tw, __u6
 	return as_number(tw);
 }
 
-/* Who armed it anew to enter TIME_WAIT did so under the lock of the timers that is held now; nobody else has to be asked. */
+/*
+ * A timer that is armed anew to enter TIME_WAIT is armed under the lock of the timers that is held now, so
+ * nobody else has to be asked.
+ */
 static __always_inline bool begins_time_wait(const struct inet_timewait_sock *tw, __u8 substate)
 {
 	return substate == TCP_TIME_WAIT && !wait_find(tw) && !timer_is_over(&tw->tw_timer);
@@ -102,7 +107,7 @@ static __always_inline const struct inet_timewait_sock *key_of(const struct sf_c
 	return (const void *)t->key;
 }
 
-/* It is dead. A SYN that took its place has left a request or a child. */
+/* The minisock is dead. If a SYN took its place, there is a request or a child. */
 static __always_inline void bury_cancelled(const struct sf_cancelled *t, enum sf_outcome how)
 {
 	const struct sf_conn *c = find_tw_by_header ? minisock_find(key_of(t)) : NULL;
@@ -116,7 +121,7 @@ static __always_inline void bury_cancelled(const struct sf_cancelled *t, enum sf
 	on_minisock_dead(key_of(t), t->substate, how, t->ts);
 }
 
-/* It is in the hash, and its memory nobody else's. */
+/* The minisock is in the hash, and its memory does not belong to another object. */
 static __always_inline bool is_there(const struct sf_cancelled *t)
 {
 	const struct sock_common *skc = &((const struct inet_timewait_sock *)t->tw)->__tw_common;
@@ -124,7 +129,7 @@ static __always_inline bool is_there(const struct sf_cancelled *t)
 	return KREAD(skc, skc_state) == TCP_TIME_WAIT && !is_unhashed(skc) && is_called(skc, &t->name);
 }
 
-/* There is no room for it under its address, so nothing would find it any more. */
+/* There is no room for the minisock under its address, so nothing would find it any more. */
 static __always_inline void evict_cancelled(const struct sf_cancelled *t)
 {
 	const struct sf_conn *c = minisock_find(key_of(t));
@@ -137,7 +142,10 @@ static __always_inline void evict_cancelled(const struct sf_cancelled *t)
 	wait_remove(key_of(t));
 }
 
-/* It lives on, and whoever kills it from now on finds it, unless that was before. */
+/*
+ * The minisock lives on. A program that sees its kill from now on finds it; a kill that came before is found
+ * here.
+ */
 static __always_inline void restore_cancelled(const struct sf_cancelled *t)
 {
 	struct sf_cancelled back = *t;
@@ -155,8 +163,9 @@ static __always_inline void restore_cancelled(const struct sf_cancelled *t)
 }
 
 /*
- * Another event of a timer: was the one cancelled last on this CPU armed again? One that is neither is about to expire. A copy of it,
- * for what interrupts a task here may settle it and leave another.
+ * Another event of a timer: was the minisock whose timer was cancelled last on this CPU armed again, or is it
+ * dead? If neither, its timer is about to expire. We use a copy, because a program that interrupts a task
+ * here may settle this minisock and leave another.
  */
 __noinline int settle_cancelled(void) /* not static: as tell() */
 {
@@ -180,8 +189,8 @@ __noinline int settle_cancelled(void) /* not static: as tell() */
 }
 
 /*
- * A socket leaves `old`. If that is FIN_WAIT2, its minisock may have the memory of one that has just died here. Not static: what
- * follows is then verified once, not for each `old`.
+ * A socket leaves `old`. If that is FIN_WAIT2, its minisock may be in the memory of one that has just died
+ * here. Not static, so that what follows is verified once, not for each `old`.
  */
 __noinline int settle_before(__u32 old)
 {
@@ -221,7 +230,10 @@ static __always_inline void request_timer_cancelled(struct sf_cpu *cpu, const st
 	}
 }
 
-/* Why it would die is read now: once its handler has left, its memory may be another's. */
+/*
+ * The reason why the request would die is read now: when its handler has left, its memory may belong to
+ * another object.
+ */
 static __always_inline void request_timer_expired(struct sf_cpu *cpu, const struct request_sock *req)
 {
 	if (!request_find(req))
@@ -231,7 +243,10 @@ static __always_inline void request_timer_expired(struct sf_cpu *cpu, const stru
 	cpu->expired_name = name_of(&req->__req_common);
 }
 
-/* What bears the name of the request now, itself or its clone for another listener; not one of a later SYN. NULL: nobody. */
+/*
+ * The request that has the name now, `req` itself or its clone for another listener, but not one of a later
+ * SYN. NULL: none.
+ */
 static __always_inline const struct request_sock *
 find_heir(const struct sf_cpu *cpu, const struct request_sock *req, const struct sf_conn *c)
 {
@@ -301,8 +316,9 @@ static __always_inline void on_timer_done(const struct timer_list *t)
 }
 
 /*
- * kfree_skb: tcp_v4_rcv() or tcp_v6_rcv() is done with a segment that this minisock took. The timer alone does not show
- * every FIN: one set anew to the same slot of the wheel, seconds wide at 60 s, is neither cancelled nor started.
+ * kfree_skb: tcp_v4_rcv() or tcp_v6_rcv() is done with a segment that this minisock took. The timer alone
+ * does not show every FIN: a timer that is set anew to the slot of the wheel that it is in, seconds wide at
+ * 60 s, is neither cancelled nor started.
  */
 static __always_inline void on_minisock_skb(const struct inet_timewait_sock *tw, const struct sk_buff *skb)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * FIN_WAIT2 without a socket, and TIME_WAIT. tcp_time_wait() puts an inet_timewait_sock in the full socket's
- * place and closes that one; the minisock starts in substate FIN_WAIT2 (the peer's FIN is still out) or
- * TIME_WAIT, and no socket tracepoint sees it.
+ * FIN_WAIT2 without a socket, and TIME_WAIT. tcp_time_wait() puts an inet_timewait_sock (minisock) in the
+ * full socket's place and closes the full socket. The minisock starts in substate FIN_WAIT2 (the peer's FIN
+ * is still out) or TIME_WAIT, and no socket tracepoint sees it.
  */
 #ifndef SYNFIN_TIMEWAIT_BPF_H
 #define SYNFIN_TIMEWAIT_BPF_H
@@ -20,8 +20,8 @@
 #include "waits.bpf.h"
 
 /*
- * What carries the connection that this socket had until now: tcp_time_wait() has put it in the socket's place, and closes
- * that one next. NULL: there was no room for one.
+ * The minisock that takes over the connection of this socket. tcp_time_wait() has put it in the socket's
+ * place, and closes the socket next. NULL: there was no room for a minisock.
  */
 static __always_inline const struct inet_timewait_sock *find_minisock(const struct sock *sk)
 {
@@ -30,7 +30,10 @@ static __always_inline const struct inet_timewait_sock *find_minisock(const stru
 	return (const void *)find_in_ehash(&name, 1U << TCP_TIME_WAIT);
 }
 
-/* What tells the connection that this minisock carries from another of the same address; 0: none of ours. */
+/*
+ * The id of the connection that this minisock carries, which differs from that of any other connection of the
+ * same address. 0: none of ours.
+ */
 static __always_inline __u64 minisock_id(const struct inet_timewait_sock *tw)
 {
 	const struct sf_wait *w = wait_find(tw);
@@ -65,7 +68,7 @@ static __always_inline void index_minisock(const struct inet_timewait_sock *tw, 
 		bpf_map_update_elem(&tw_headers, &key, &object, BPF_ANY);
 }
 
-/* The name may be another's already, if this one died unseen. */
+/* If this minisock died unseen, the name may belong to another one already. */
 static __always_inline void unindex_minisock(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	struct sf_tw_key key = tw_key(c);
@@ -75,7 +78,10 @@ static __always_inline void unindex_minisock(const struct inet_timewait_sock *tw
 		bpf_map_delete_elem(&tw_headers, &key);
 }
 
-/* The address of the minisock that took this segment, for kernels whose kfree_skb does not say. 0: none of ours. */
+/*
+ * The address of the minisock that took this segment, for kernels whose kfree_skb does not name the receiver.
+ * 0: none of ours.
+ */
 static __noinline __u64 minisock_by_header(const struct sk_buff *skb)
 {
 	struct sf_conn c = {};
@@ -100,8 +106,8 @@ static __always_inline void minisock_forget(const struct inet_timewait_sock *tw)
 }
 
 /*
- * What is known of a minisock goes from one key to another, unless its `close` is being told. Whoever deletes it from `waits` has it, here
- * too. 0, or an error and all is as before.
+ * Moves everything known about a minisock from one key to another, unless its `close` is being reported. Here
+ * too, the program that deletes it from `waits` has it. Returns 0, or an error, and then all is as before.
  */
 __noinline int move_minisock(__u64 from, __u64 to) /* not static: as tell() */
 {
@@ -113,7 +119,7 @@ __noinline int move_minisock(__u64 from, __u64 to) /* not static: as tell() */
 
 	if (w && !READ_ONCE(w->is_told))
 		return -EBUSY;
-	if (!w || !waits_alone()) /* whoever tells it may still be about to remove that */
+	if (!w || !waits_alone()) /* its reporter may still be about to remove `c` */
 		c = minisock_find(old);
 	if (c)
 		err = minisock_add(new, c);
@@ -132,7 +138,7 @@ __noinline int move_minisock(__u64 from, __u64 to) /* not static: as tell() */
 	return err;
 }
 
-/* What is under this address died unseen. */
+/* The minisock that was under this address died unseen. */
 __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
@@ -147,7 +153,7 @@ __noinline int lose_minisock(__u64 address) /* not static: as tell() */
 	return 0;
 }
 
-/* `c` is the element under `sk`. */
+/* `c` is the element under the socket that `tw` replaces. */
 static __always_inline void minisock_inherit(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	int err = minisock_add(tw, c);
@@ -184,7 +190,7 @@ static __always_inline void write_gone(const void *object, struct sf_conn *c, en
 		emit(object, SF_EV_GONE, how, ts);
 }
 
-/* TIME_WAIT is over, and who calls this has deleted it from `waits`, of which `w` is a copy. */
+/* TIME_WAIT is over. The caller has deleted the element from `waits`, and `w` is a copy of it. */
 static __always_inline void end_wait(const struct inet_timewait_sock *tw, const struct sf_wait *w)
 {
 	struct sf_conn *c;
@@ -203,7 +209,7 @@ static __always_inline void end_wait(const struct inet_timewait_sock *tw, const 
 	}
 }
 
-/* `w` is both told and killed. */
+/* The `close` of `w` was reported, and its minisock was killed. */
 static __always_inline void try_end_wait(const struct inet_timewait_sock *tw, const struct sf_wait *w)
 {
 	struct sf_wait copy = *w;
@@ -212,7 +218,7 @@ static __always_inline void try_end_wait(const struct inet_timewait_sock *tw, co
 		end_wait(tw, &copy);
 }
 
-/* The `close` of this minisock was told by us. */
+/* We have reported the `close` of this minisock. */
 static __always_inline void told_wait(const struct inet_timewait_sock *tw)
 {
 	struct sf_wait *w = wait_find(tw);
@@ -224,7 +230,7 @@ static __always_inline void told_wait(const struct inet_timewait_sock *tw)
 		try_end_wait(tw, w);
 }
 
-/* Its `close` was told before it was handed to this minisock. */
+/* The `close` was reported before the connection was handed to this minisock. */
 static __always_inline void inherit_wait(const struct inet_timewait_sock *tw, const struct sf_conn *c)
 {
 	int err = wait_begin(tw, c, c->closing.fin_rcvd_ts, true);
@@ -272,7 +278,7 @@ static __always_inline void on_minisock_fin(const struct inet_timewait_sock *tw)
 	minisock_fin(as_number(tw));
 }
 
-/* What a segment with these flags does to a minisock that it ends (tcp_timewait_state_process). */
+/* How a minisock ends if a segment with these flags ends it (tcp_timewait_state_process). */
 static __always_inline enum sf_outcome ends_minisock(const struct tcphdr *th)
 {
 	if (KREAD_BITS(th, rst))
@@ -280,7 +286,9 @@ static __always_inline enum sf_outcome ends_minisock(const struct tcphdr *th)
 	return KREAD_BITS(th, syn) ? SF_OUT_TW_SYN : SF_OUT_RESET_LOCAL;
 }
 
-/* tcp_timewait_state_process() begins; if it or its caller ends the minisock, that follows on this CPU. */
+/*
+ * tcp_timewait_state_process() begins. If it or its caller ends the minisock, the kill follows on this CPU.
+ */
 static __always_inline void on_minisock_segment(const struct inet_timewait_sock *tw, const struct tcphdr *th)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -292,12 +300,15 @@ static __always_inline void on_minisock_segment(const struct inet_timewait_sock 
 	cpu->tw_segment_outcome = ends_minisock(th);
 }
 
-#define SEGMENT_NS 10000000 /* longer ago, a segment is no cause any more */
+#define SEGMENT_NS 10000000 /* an older segment is not the cause of a kill */
 
-/* Why this minisock, which is about to be killed and not by its timer, has to go. */
+/* Why this minisock is about to be killed, if not by its timer. */
 static __always_inline enum sf_outcome why_killed(struct sf_cpu *cpu, const struct inet_timewait_sock *tw)
 {
-	/* connect() unhashes it before it is killed (__inet_check_established), all others let the kill do that. */
+	/*
+	 * connect() unhashes it before the kill (__inet_check_established); all others leave that to the
+	 * kill.
+	 */
 	if (is_unhashed(&tw->__tw_common))
 		return SF_OUT_TW_REUSED;
 	if (netns_is_dying(KREAD(tw, __tw_common.skc_net.net)))
@@ -307,13 +318,13 @@ static __always_inline enum sf_outcome why_killed(struct sf_cpu *cpu, const stru
 	return SF_OUT_TW_KILLED;
 }
 
-/* It died without the peer's FIN. */
+/* The outcome if a minisock died without the peer's FIN. */
 static __always_inline enum sf_outcome unfinished(const struct sf_conn *c, enum sf_outcome how)
 {
 	if (how == SF_OUT_TW_TIMER)
 		return SF_OUT_TIMED_OUT;
 	if (c->flags & SF_F_RST_OUT || how == SF_OUT_RESET_LOCAL || how == SF_OUT_TW_SYN)
-		return SF_OUT_RESET_LOCAL; /* data or a SYN for nobody (TCP_TW_RST) */
+		return SF_OUT_RESET_LOCAL; /* data or a SYN came for it (TCP_TW_RST) */
 	if (how == SF_OUT_TW_RESET)
 		return SF_OUT_RESET_REMOTE;
 	return SF_OUT_ABORTED;
@@ -339,7 +350,7 @@ static __always_inline void write_unfinished(const void *object, struct sf_conn 
 	write_close(object, c, outcome, ts);
 }
 
-/* It dies and its FIN was not seen; or it was in TIME_WAIT when the tracer came. */
+/* The minisock dies and its FIN was not seen, or it was in TIME_WAIT when the tracer started. */
 static __always_inline void write_end(const struct inet_timewait_sock *tw, struct sf_conn *c, __u32 substate,
 				      enum sf_outcome how, __u64 ts)
 {
@@ -372,7 +383,7 @@ static __always_inline bool bury_unfinished(const struct inet_timewait_sock *tw,
 	return true;
 }
 
-/* The minisock is no more; `substate` is its last. */
+/* The minisock is dead. `substate` is its last one. */
 __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not static: as tell() */
 {
 	const struct inet_timewait_sock *tw = (const void *)address;
@@ -384,7 +395,7 @@ __noinline int bury(__u64 address, __u32 substate, __u32 how, __u64 ts) /* not s
 		return 0;
 	w->how = how;
 	WRITE_ONCE(w->killed_ts, ts);
-	__sync_fetch_and_add(&w->order, 1); /* before what is read next */
+	__sync_fetch_and_add(&w->order, 1); /* orders this before the next read */
 	if (READ_ONCE(w->is_told))
 		try_end_wait(tw, w);
 	return 0;

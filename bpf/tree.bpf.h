@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The processes of --tree and `trace -- CMD`: who is in it by birth. */
+/*
+ * The processes of --tree and `trace -- CMD`: those that belong to it by birth.
+ */
 #ifndef SYNFIN_TREE_BPF_H
 #define SYNFIN_TREE_BPF_H
 
@@ -7,7 +9,7 @@
 #include "maps.bpf.h"
 #include "owner.bpf.h"
 
-/* The child of a member is one. False: nothing changed. */
+/* The child of a member becomes a member. False: nothing changed. */
 static __always_inline bool join_tree(const struct task_struct *parent, const struct task_struct *child)
 {
 	__u32 from = tgid_of(parent), to = tgid_of(child);
@@ -17,7 +19,10 @@ static __always_inline bool join_tree(const struct task_struct *parent, const st
 	       !bpf_map_update_elem(&flt_tree, &to, &one, BPF_NOEXIST);
 }
 
-/* The last thread has left: the number may be given to a stranger. Connections the process has keep their verdict. */
+/*
+ * The last thread has left, and the number may be given to an unrelated process. The connections of the dead
+ * process keep their verdict.
+ */
 static __always_inline bool drop_if_dead(const struct task_struct *task)
 {
 	__u32 tgid = tgid_of(task);
@@ -28,7 +33,7 @@ static __always_inline bool drop_if_dead(const struct task_struct *task)
 	return true;
 }
 
-/* Of a task that was there before the hooks. The exit hook may have looked before us. */
+/* For a task that is older than the hooks. The exit hook may have looked before us. */
 static __always_inline void join_family(const struct task_struct *task)
 {
 	if (drop_if_dead(task))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * connect() to where no route leads. tcp_v4_connect() and tcp_v6_connect() ask for the route before they change the socket's state, so
- * that nothing else of ours sees such a call. It is told when it returns, and nothing carries it.
+ * connect() without a route. tcp_v4_connect() and tcp_v6_connect() look up the route before they change the
+ * socket's state, so that no other program of ours sees such a call. It is reported when it returns, and no
+ * object carries it.
  */
 #ifndef SYNFIN_UNROUTABLE_BPF_H
 #define SYNFIN_UNROUTABLE_BPF_H
@@ -16,7 +17,7 @@
 #include "synfin.h"
 #include "tell.bpf.h"
 
-/* struct sockaddr_in or struct sockaddr_in6, as far as it counts. */
+/* struct sockaddr_in or struct sockaddr_in6, as far as we need them. */
 struct target {
 	__u16 family;
 	__be16 port;
@@ -29,7 +30,7 @@ struct target {
 	};
 };
 #define SOCKADDR_IN_SZ	16
-#define SOCKADDR_MAX	128 /* struct sockaddr_storage: of more the kernel takes nothing */
+#define SOCKADDR_MAX	128 /* struct sockaddr_storage: the kernel refuses more */
 #define SOCKADDR_IN6_SZ 24  /* without sin6_scope_id, as RFC 2133 had it */
 
 /* No route, and routes of type unreachable, prohibit, blackhole. */
@@ -39,8 +40,9 @@ static __always_inline bool is_routing_error(long err)
 }
 
 /*
- * What fails later in connect() has changed the state, and was told. Then a port was chosen for the socket, which shows in inet_sport
- * when it is given back, or a SYN was sent. So a second connect() of a socket whose first one came that far is not looked at.
+ * A connect() that fails later has changed the state, and was reported. By then a port was chosen for the
+ * socket, which shows in inet_sport when it is given back, or a SYN was sent. A second connect() of a socket
+ * whose first one came that far is therefore not looked at.
  */
 static __always_inline bool has_tried(const struct sock *sk)
 {
@@ -48,7 +50,7 @@ static __always_inline bool has_tried(const struct sock *sk)
 	       (KREAD((const struct inet_sock *)sk, inet_sport) && !KREAD(sk, __sk_common.skc_num));
 }
 
-/* The other end is where connect() was asked to go. False: no TCP goes there. */
+/* The remote end is the address that connect() was called with. False: it is not one for TCP. */
 static __always_inline bool read_target(struct sf_conn *c, const struct sock *sk, const struct target *to)
 {
 	bool is_v4 = to->family == SF_AF_INET || is_v4mapped(to->addr6);
@@ -71,7 +73,7 @@ static __always_inline bool read_target(struct sf_conn *c, const struct sock *sk
 	return true;
 }
 
-/* In the task that called connect(). Not inlined: what it needs of the stack is gone when it returns. */
+/* Runs in the task that called connect(). Not inlined, so that the stack it uses is free when it returns. */
 static __noinline int tell_unroutable(const struct sock *sk, const struct target *to, int err)
 {
 	struct sf_conn c = {};
@@ -84,7 +86,7 @@ static __noinline int tell_unroutable(const struct sock *sk, const struct target
 	own_by_current(&c, SF_SRC_CONNECT);
 	if (!read_target(&c, sk, to) || judge(&c) != ACCEPT)
 		return 0;
-	c.id = new_id(ID_CHANGE_AGAIN); /* which hardly anybody else counts */
+	c.id = new_id(ID_CHANGE_AGAIN); /* few others use this counter */
 	read_cookie(&c, &sk->__sk_common);
 	count_tried(&c);
 	if (count_open(&c, &c.opening, SF_OUT_UNREACHABLE) && wants_outcome(SF_OUT_UNREACHABLE))
@@ -92,7 +94,10 @@ static __noinline int tell_unroutable(const struct sock *sk, const struct target
 	return 0;
 }
 
-/* EINVAL is also said of arguments: an address that is too short or of the wrong family, or link-local and without its link. */
+/*
+ * EINVAL is also returned for bad arguments: an address that is too short or of the wrong family, or
+ * link-local and without its link.
+ */
 static __always_inline bool is_argument_error(const struct target *to, __u16 family, int len, int err)
 {
 	if (to->family != family || (family == SF_AF_INET6 && len < SOCKADDR_IN6_SZ))
@@ -102,8 +107,8 @@ static __always_inline bool is_argument_error(const struct target *to, __u16 fam
 }
 
 /*
- * The connect() of this family returns; the address is in the kernel. tcp_v6_connect() has tcp_v4_connect() connect to a mapped
- * address.
+ * The connect() of this family returns; the address is in the kernel's memory. tcp_v6_connect() calls
+ * tcp_v4_connect() for a mapped address.
  */
 static __always_inline void on_connect_failed(const struct sock *sk, __u64 addr, int len, int err,
 					      __u16 family)
@@ -118,7 +123,10 @@ static __always_inline void on_connect_failed(const struct sock *sk, __u64 addr,
 	tell_unroutable(sk, &to, err);
 }
 
-/* kprobe: what tcp_v4_connect() or tcp_v6_connect() was called with. connect() may be preempted: then the note is another task's. */
+/*
+ * kprobe: notes the arguments of tcp_v4_connect() or tcp_v6_connect(). connect() may be preempted; the note
+ * is then another task's.
+ */
 static __always_inline void note_connect(const struct sock *sk, __u64 addr, int len)
 {
 	struct sf_cpu *cpu = this_cpu();
@@ -144,7 +152,7 @@ static __always_inline void on_noted_connect_failed(int err, __u16 family)
 				  cpu->connecting_len, err, family);
 }
 
-/* The TCP socket behind a descriptor of the running task; NULL: it is none. */
+/* The TCP socket behind a descriptor of the running task; NULL: it is not one. */
 static __always_inline const struct sock *tcp_of_fd(long fd)
 {
 	const struct file *file = file_of_fd(fd);
@@ -165,8 +173,8 @@ static __always_inline const struct sock *tcp_of_fd(long fd)
 }
 
 /*
- * The system call returns; the address is the caller's, who may have changed it. A security module that refuses with EACCES looks like
- * a route of type prohibit.
+ * The system call returns. The address is in the caller's memory, and the caller may have changed it. A
+ * security module that refuses with EACCES looks like a route of type prohibit.
  */
 static __always_inline void on_connect_return(const struct pt_regs *regs, long err)
 {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Minisocks whose FIN has come, or that are gone. A segment with the FIN and what kills the minisock may be at work on two CPUs,
- * without a lock; so may two segments with the FIN. `waits` decides:
+ * Minisocks whose FIN has come, or that are gone. A segment with the FIN may be handled on one CPU while the
+ * minisock is killed on another, without a lock; so may two segments with the FIN. `waits` decides:
  *
- *   who inserts the minisock tells `close`: the FIN, or what killed it before;
- *   who deletes it tells `gone`: what killed it, or, if `close` was not told yet by then, who told that.
+ *   The program that inserts the minisock reports `close`. It saw the FIN, or a kill that came before.
+ *   The program that deletes it reports `gone`. It saw the kill, or, if `close` was not reported yet by then,
+ *   it is the one that reported `close`.
  *
- * Each sets its word (is_told, killed_ts) by an atomic addition and then reads the other's: at least one sees both, and of two that do,
- * one deletes. Where sums are wanted and no records, what is left to tell is in here, and the connection leaves `conns`.
+ * Each sets its word (is_told, killed_ts) and then reads the other's, with a full barrier between (an atomic
+ * addition). At least one sees both words, and if two do, one of them deletes. If only sums are needed and no records, everything that is
+ * left to report is in here, and the connection leaves `conns`.
  */
 #ifndef SYNFIN_WAITS_BPF_H
 #define SYNFIN_WAITS_BPF_H
@@ -19,7 +21,7 @@
 #include "synfin.h"
 #include "tally.bpf.h"
 
-/* Minisocks that are found by the header of a segment need all of it until they are gone. */
+/* Minisocks that are found by the header of a segment need the whole connection until they are gone. */
 static __always_inline bool waits_alone(void)
 {
 	return cfg_tally && !find_tw_by_header;
@@ -32,7 +34,7 @@ static __always_inline struct sf_wait *wait_find(const struct inet_timewait_sock
 	return bpf_map_lookup_elem(&waits, &key);
 }
 
-/* 0, -EEXIST: somebody was first, or another error where there is no room. */
+/* 0, -EEXIST if another program was first, or another error if there is no room. */
 static __always_inline int wait_insert(const struct inet_timewait_sock *tw, const struct sf_wait *w)
 {
 	__u64 key = as_number(tw);

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /*
- * Makes room for one more behind the `cnt` elements of `sz` bytes each. *array, NULL at first, is freed by the caller, and
- * *cap is how many fit. 0; -ENOMEM, and nothing has changed.
+ * Makes room for one more element after the `cnt` elements of `sz` bytes each. *array is NULL at first, and
+ * the caller frees it; *cap is how many elements fit. 0; -ENOMEM, and nothing has changed.
  */
 int array__grow(void **array, size_t cnt, size_t *cap, size_t sz);
 

@@ -7,45 +7,51 @@
 
 #include "base/str.h"
 
-/* Nothing, or a regular file: no device, pipe or link, whose place a file must not take. */
+/* True for a regular file, or none. A file must not take the place of a device, pipe or link. */
 bool file__is_replaceable(const char *path);
 
 /*
- * A new file, or one that is there emptied, to be written as we go; pipes and devices, too. A pipe that nobody reads fails
- * with -ENXIO instead of waiting. The descriptor or -errno.
+ * Creates a file, or empties the existing one, for output that is written as it comes; pipes and devices are
+ * accepted, too. A pipe without a reader fails with -ENXIO instead of waiting. Returns the descriptor or
+ * -errno.
  */
 int file__create(const char *path);
 
 /*
- * Tries whether file__replace() would find a place: a file beside `path` is made and removed. 0 or -errno: -EINVAL the path is
- * empty, -EISDIR it names a directory, -EOPNOTSUPP it is not replaceable.
+ * Checks whether file__replace() could work, by creating a file beside `path` and removing it. 0 or -errno:
+ * -EINVAL the path is empty, -EISDIR it names a directory, -EOPNOTSUPP it is not replaceable.
  */
 int file__check_replace(const char *path);
 
-/* A file that is to take the place of another. */
+/* A file that will replace another. */
 struct file_new {
 	int fd;
-	struct str temporary; /* its name so far */
+	struct str temporary; /* its name until file__end() */
 };
 
 /*
- * A new file beside `path`, to be filled by file__add(), a pieces_fn whose `ctx` it is. 0 or -errno. -EOPNOTSUPP: `path` is not
- * replaceable.
+ * Creates a file beside `path`. Its contents are written by file__add(), a pieces_fn whose `ctx` is the
+ * struct file_new. 0 or -errno. -EOPNOTSUPP: `path` is not replaceable.
  */
 int file__begin(const char *path, struct file_new *ret_new);
 int file__add(void *ctx, const char *bytes, size_t sz);
-/* It takes the name `path`, synced and with this mode whatever the umask, unless `err` says that it is not whole. 0 or -errno, or `err`. */
+/*
+ * Syncs the file, gives it this mode whatever the umask, and renames it to `path`. If `err` is set, the file
+ * is incomplete and is removed instead. 0 or -errno, or `err`.
+ */
 int file__end(struct file_new *f, const char *path, mode_t mode, int err);
 
 /*
- * Puts the text where `path` is by such a file, so that whoever opens it sees the old contents or the new ones, whole. Empties the text. 0 or -errno; then what was
- * there stands. -EOPNOTSUPP: it is not replaceable.
+ * Replaces the file at `path` by such a file with this text. Anyone who opens `path` sees either the old
+ * contents or the new ones, whole. Empties the text. 0, or -errno and the old file is unchanged. -EOPNOTSUPP:
+ * it is not replaceable.
  */
 int file__replace(const char *path, struct str *text, mode_t mode);
 
 /*
- * The whole of a regular file, in the place of what is in the text. 0 or -errno, then the text is empty. -EFBIG: there is more
- * than `max` bytes; -EOPNOTSUPP: it is no regular file, which may never end or never begin.
+ * Reads a whole regular file; its contents replace those of the text. 0, or -errno and the text is empty.
+ * -EFBIG: the file has more than `max` bytes. -EOPNOTSUPP: it is not a regular file, and reading it might
+ * never begin or never end.
  */
 int file__read(const char *path, size_t max, struct str *ret_text);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A streaming JSON writer on top of struct str. It owns commas and quoting; the caller owns the nesting
- * (asserted). Absent values are written as null, never left to the caller's taste.
+ * A streaming JSON writer on top of struct str. It writes commas and quotes; the caller is responsible for
+ * the nesting (asserted). Absent values are always written as null.
  *
- * What a record is made of is inline: `trace` writes fifty keys for each, and a call for each piece of it was most of what a record cost.
+ * The functions that write a record are inline: `trace` writes fifty keys for each record, and a call for
+ * each piece of it was most of what a record cost.
  */
 #ifndef SYNFIN_BASE_JSON_H
 #define SYNFIN_BASE_JSON_H
@@ -18,7 +19,7 @@
 struct json {
 	struct str *out;
 	unsigned int depth;
-	bool comma; /* goes before the next key or element */
+	bool comma; /* is due before the next key or element */
 };
 
 /* `out` is borrowed and appended to. */
@@ -120,14 +121,14 @@ static inline void json__i64(struct json *j, int64_t value)
 		json__u64(j, (uint64_t)value);
 }
 
-/* A number that other readers than ours take for a double from 2^64 on: it is written as one, with an exponent. */
+/* A number from 2^64 on is written as a double, with an exponent: other readers than ours take it for one. */
 void json__u128(struct json *j, unsigned __int128 value);
 /* NULL is written as null. */
 void json__string(struct json *j, const char *text);
-/* A name of ours, in which nothing needs an escape, or NULL. */
+/* A name of our own, in which nothing needs an escape. NULL is written as null. */
 void json__word(struct json *j, const char *word);
 
-/* Key and value in one. */
+/* Write a key and its value. */
 static inline void json__key_u64(struct json *j, const char *key, uint64_t value)
 {
 	json__key(j, key);

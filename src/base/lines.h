@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The lines of a descriptor, one after the other, each of a bounded length. */
+/* Reads a descriptor line by line. The length of a line is bounded. */
 #ifndef SYNFIN_BASE_LINES_H
 #define SYNFIN_BASE_LINES_H
 
@@ -8,19 +8,19 @@
 
 #include "base/str.h"
 
-/* All but `fd` and `max` zero-initialised. */
+/* `fd` and `max` are set by the caller, the rest is zero-initialised. */
 struct lines {
 	int fd;	    /* borrowed */
-	size_t max; /* bytes of a line, without its newline */
+	size_t max; /* bytes in a line, without its newline */
 	struct str text;
-	size_t begin;	/* of the next line in the text */
-	size_t scanned; /* no newline before it */
+	size_t begin;	/* of the next line, in `text` */
+	size_t scanned; /* there is no newline between `begin` and here */
 	bool is_at_end;
 };
 
 /*
- * The next line without its newline, which the last one may lack; borrowed until the next call. 1, 0 at the end, -EFBIG it is
- * longer than `max`, or -errno.
+ * Returns the next line without its newline; the last line may lack one. The line is borrowed until the next
+ * call. 1; 0 at the end; -EFBIG it is longer than `max`; or -errno.
  */
 int lines__next(struct lines *l, const char **ret_line, size_t *ret_len);
 void lines__fini(struct lines *l);

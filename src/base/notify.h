@@ -3,12 +3,12 @@
 #define SYNFIN_BASE_NOTIFY_H
 
 /*
- * Tells the service manager that started us ("READY=1", "WATCHDOG=1", ...), by the datagram socket that it
- * named in NOTIFY_SOCKET. Without one nothing happens. There is nobody to tell that it failed.
+ * Sends a state ("READY=1", "WATCHDOG=1", ...) to the service manager that started us, by the datagram socket
+ * that it named in NOTIFY_SOCKET. Without that variable nothing happens. Failures are not reported.
  */
 void notify__send(const char *state);
 
-/* Makes the socket, for a process that soon can make none. */
+/* Creates the socket in advance, for a process that soon cannot create one. */
 void notify__open(void);
 
 #endif

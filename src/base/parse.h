@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Strict parsers for what a user types. No blanks, signs, octal or trailing bytes are let through. Each
- * returns 0, or -EINVAL (malformed), -ERANGE (well-formed, out of bounds) or -E2BIG (too many values); on
- * failure the outputs are untouched and `err` says what is wrong, why, and what would be right. `what` names
- * the option in that message ("--lport").
+ * Strict parsers for user input. Blanks, signs, octal and trailing bytes are rejected. Each parser returns 0,
+ * or -EINVAL (malformed), -ERANGE (well-formed, out of bounds) or -E2BIG (too many values). On failure the
+ * outputs are unchanged, and `err` says what is wrong, why, and what is accepted. `what` names the option in
+ * that message ("--lport").
  */
 #ifndef SYNFIN_BASE_PARSE_H
 #define SYNFIN_BASE_PARSE_H
@@ -14,7 +14,7 @@
 
 #include "base/addr.h"
 
-/* One line, safe to show on a terminal whatever was typed. */
+/* One line, safe to show on a terminal whatever the input was. */
 struct parse_error {
 	char text[256];
 };
@@ -49,24 +49,24 @@ int parse__bytes(const char *what, const char *text, uint64_t min, uint64_t max,
 /* "300ms", "2s", "1.5us": a number and one of ns us ms s m h. */
 int parse__duration(const char *what, const char *text, uint64_t *ret_ns, struct parse_error *err);
 
-/* "10.0.0.0/8,fd00::/8,::1" as addr__parse_network() takes them, appended to networks[*cnt...]. */
+/* "10.0.0.0/8,fd00::/8,::1", each as for addr__parse_network(), appended to networks[*cnt...]. */
 int parse__networks(const char *what, const char *text, struct network *networks, size_t cap, size_t *cnt,
 		    struct parse_error *err);
 
 /*
- * The next word of a list by commas, copied to word[sz]; *rest moves on, to NULL behind the last one. An empty word is
- * malformed, one that does not fit out of bounds.
+ * Copies the next word of a comma-separated list to word[sz], and moves *rest to the word after it, or sets
+ * it to NULL after the last one. An empty word is malformed, and a word that does not fit is out of bounds.
  */
 int parse__word(const char *what, const char **rest, char *word, size_t sz, struct parse_error *err);
 
 /* A user ID, or the name of a user that this host can look up. */
 int parse__uid(const char *what, const char *text, uint32_t *ret_uid, struct parse_error *err);
 
-/* The name of a user that this host can look up, with the group that is its own. */
+/* The name of a user that this host can look up. Also returns the user's own group. */
 int parse__user(const char *what, const char *text, uint32_t *ret_uid, uint32_t *ret_gid,
 		struct parse_error *err);
 
-/* A pattern of * and ? for task names: not empty, not longer than PARSE_GLOB_MAX, able to match one. */
+/* A pattern of * and ? for task names: not empty, not longer than PARSE_GLOB_MAX, able to match a name. */
 int parse__comm_glob(const char *what, const char *text, struct parse_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A text that is handed on piece by piece while it is written, so that a long one never lies in memory whole. Whoever writes
- * appends to `text` and calls pieces__pass() now and then.
+ * Hands on a text piece by piece while it is written, so that a long text never lies in memory whole. The
+ * writer appends to `text` and calls pieces__pass() now and then.
  */
 #ifndef SYNFIN_BASE_PIECES_H
 #define SYNFIN_BASE_PIECES_H
@@ -13,18 +13,18 @@
 /* Takes these bytes. 0 or -errno. */
 typedef int pieces_fn(void *ctx, const char *bytes, size_t sz);
 
-/* `take` and `ctx` are set, the rest is zero; pieces__fini() in the end. */
+/* The caller sets `take` and `ctx`, leaves the rest zero, and calls pieces__fini() in the end. */
 struct pieces {
 	pieces_fn *take;
 	void *ctx;
-	struct str text; /* what has not been handed on */
-	size_t done;	 /* bytes that were */
-	int err;	 /* of `take`, which is not called any more then */
+	struct str text; /* not handed on yet */
+	size_t done;	 /* bytes that have been handed on */
+	int err;	 /* 0, or the first error; `take` is not called after it */
 };
 
-/* Hands on what there is, if it is enough for a piece. */
+/* Hands on the text if it is long enough for a piece. */
 void pieces__pass(struct pieces *p);
-/* Hands on the rest. 0, or -errno and what was handed on is not all. */
+/* Hands on the rest. 0, or -errno, and a part of the text was not handed on. */
 int pieces__end(struct pieces *p);
 void pieces__fini(struct pieces *p);
 

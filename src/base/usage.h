@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What this process itself has used, as the kernel counts it. */
+/* The resources that this process has used, as the kernel counts them. */
 #ifndef SYNFIN_BASE_USAGE_H
 #define SYNFIN_BASE_USAGE_H
 
@@ -11,7 +11,10 @@ struct usage {
 	uint64_t start_ns; /* wall clock: when the process began */
 };
 
-/* Opens what is read later, when no file can be opened any more: of the process that calls it. 0 or -errno. */
+/*
+ * Opens the files that usage__read() needs, while the process can still open files; they describe the calling
+ * process. 0 or -errno.
+ */
 int usage__open(void);
 /* After usage__open(). 0 or -errno. */
 int usage__read(struct usage *ret_usage);

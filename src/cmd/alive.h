@@ -5,7 +5,10 @@
 
 #include "cmd/session.h"
 
-/* A record for each connection that passes the filter, or a line for each group of --by. Returns the exit status. */
+/*
+ * Writes a record for each connection that passes the filter, or a line for each group of --by. Returns the
+ * exit status.
+ */
 int alive__run(struct options *opts, const struct session_hooks *hooks);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A file of options (--config): a line for each, `key = value` with the name of a long option, or the name alone
- * where the option takes no value. Blank lines, and lines that begin with #, say nothing.
+ * A file of options (--config). Each line is `key = value` with the name of a long option, or the name alone
+ * if the option takes no value. Blank lines and lines that begin with # are ignored.
  */
 #ifndef SYNFIN_CMD_CONFIG_H
 #define SYNFIN_CMD_CONFIG_H
@@ -17,7 +17,7 @@ struct config {
 	size_t cnt;
 };
 
-/* 0, or -errno after one line on stderr that names the file and, where it is to blame, the line. */
+/* 0, or -errno after one line on stderr with the name of the file and, if a line is wrong, its number. */
 int config__read(const char *path, struct config *ret_config);
 void config__fini(struct config *config);
 

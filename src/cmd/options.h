@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The command line: one parser for all commands, each of which takes a part of the options. */
+/* The command line: one parser for all commands, each of which accepts a part of the options. */
 #ifndef SYNFIN_CMD_OPTIONS_H
 #define SYNFIN_CMD_OPTIONS_H
 
@@ -31,7 +31,7 @@ struct options {
 	struct by by;	      /* hist, export, trace --alive */
 	uint64_t max_conns;   /* trace, hist, export; 0: not given */
 	uint64_t max_series;  /* hist, export */
-	uint64_t expire_ns;   /* export: sets that are idle for so long leave; 0: never */
+	uint64_t expire_ns;   /* export: sets that are idle for this long are removed; 0: never */
 	uint64_t interval_ns; /* hist, export; 0: once, at exit */
 	uint64_t duration_ns; /* trace, hist; 0: until a signal */
 	uint64_t count;	      /* trace: records; hist: intervals; 0: any number */
@@ -44,8 +44,8 @@ struct options {
 	enum naming naming;
 	const char *state;	  /* NULL: none */
 	const char *config_path;  /* NULL: none */
-	struct config config;	  /* what textfile and state may point into; owned */
-	bool given[OPTIONS_KEYS]; /* by its key: the option is on the command line, which has the last word */
+	struct config config;	  /* owned; textfile and state may point into it */
+	bool given[OPTIONS_KEYS]; /* by key: the option is on the command line, which overrides the file */
 	bool is_from_file;	  /* a line of --config is being parsed */
 	char **files;		  /* merge */
 	int file_cnt;
@@ -64,7 +64,7 @@ struct options {
 	char **cmd;	       /* trace -- CMD...; NULL: none */
 };
 
-/* Which options a command takes. */
+/* Which options a command accepts. */
 enum options_set {
 	OPTIONS_TRACE = 1 << 0,
 	OPTIONS_HIST = 1 << 1,
@@ -83,7 +83,7 @@ enum exit_status options__parse(enum options_set set, const char *usage, const c
 /* On standard output. */
 enum exit_status options__show_version(void);
 
-/* Of options__parse() that gave EXIT_DONE; only --config makes anything to free. */
+/* To be called after options__parse() has returned EXIT_DONE; only --config leaves anything to free. */
 void options__fini(struct options *opts);
 
 #endif

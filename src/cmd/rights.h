@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What each command needs when it has started, and giving up the rest. */
+/* The rights that each command needs once it has started; the rest is given up. */
 #ifndef SYNFIN_CMD_RIGHTS_H
 #define SYNFIN_CMD_RIGHTS_H
 
@@ -9,25 +9,26 @@
 #include "base/json.h"
 #include "cmd/options.h"
 
-/* enum sandbox_need of trace, hist and export with these options. */
+/* The needs (enum sandbox_need) of trace, hist and export with these options. */
 unsigned int rights__of_session(const struct options *opts, bool wants_sums);
 
 /*
- * Gives up all but these needs and the files that the options name, unless --no-sandbox. What needs more is open by now,
- * and no other thread is there. 0, or -errno after one line on stderr.
+ * Gives up all rights but those for `needs` and for the files that the options name, unless --no-sandbox is
+ * given. Everything that needs more rights must be open by now, and there must be no other thread. 0, or
+ * -errno after one line on stderr.
  */
 int rights__drop(const struct options *opts, unsigned int needs);
 
 #define RIGHTS_COMMANDS 5
 
-/* Capabilities that each command keeps of those that we have, as `synfin check` shows them. */
+/* Those of our capabilities that each command keeps, as `synfin check` shows them. */
 struct rights {
 	uint64_t caps[RIGHTS_COMMANDS];
 };
 
-/* Before rights__drop(). */
+/* To be called before rights__drop(). */
 struct rights rights__probe(void);
-/* After it: they also ask the kernel what it enforces. */
+/* To be called after rights__drop(): these functions also ask the kernel what it enforces. */
 void rights__write_text(const struct rights *rights, struct str *s);
 void rights__write_json(const struct rights *rights, struct json *j);
 

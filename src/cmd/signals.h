@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The signals of a run: read from a descriptor, where they wait until somebody looks. */
+/* The signals of a run: they wait in a descriptor until they are read from it. */
 #ifndef SYNFIN_CMD_SIGNALS_H
 #define SYNFIN_CMD_SIGNALS_H
 
@@ -8,22 +8,22 @@
 
 struct signals {
 	int fd;		       /* signalfd, does not block; -1: not open */
-	sigset_t taken;	       /* what `fd` gives */
-	sigset_t old_mask;     /* as we were started */
-	struct sigaction pipe; /* what was to happen at SIGPIPE and SIGCHLD, as we were started */
+	sigset_t taken;	       /* the signals that `fd` reports */
+	sigset_t old_mask;     /* the mask when we were started */
+	struct sigaction pipe; /* the actions for SIGPIPE and SIGCHLD when we were started */
 	struct sigaction child;
 };
 
 /*
- * Takes those that ask for the end, and SIGCHLD. With `has_orders` SIGHUP and SIGUSR1 ask for something else, and are taken
- * even if we were started with them ignored, as by nohup(1). 0 or -errno.
+ * Takes the signals that ask for the end, and SIGCHLD. With `has_orders`, SIGHUP and SIGUSR1 ask for
+ * something else, and are taken even if they were ignored when we were started, as by nohup(1). 0 or -errno.
  */
 int signals__open(struct signals *s, bool has_orders);
-/* One more. 0 or -errno. */
+/* Takes one more signal. 0 or -errno. */
 int signals__take(struct signals *s, int signo);
-/* In a forked child: as if we had never been. */
+/* In a forked child: restores the signal settings that we were started with. */
 void signals__restore(const struct signals *s);
-/* They stay blocked. */
+/* The signals stay blocked. */
 void signals__close(struct signals *s);
 
 #endif

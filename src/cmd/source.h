@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The tracer as what hist and export show sums of. */
+/* The tracer as the source of the sums that hist and export show. */
 #ifndef SYNFIN_CMD_SOURCE_H
 #define SYNFIN_CMD_SOURCE_H
 

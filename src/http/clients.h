@@ -30,7 +30,7 @@ struct client {
 	uint64_t deadline_ns;
 	struct MHD_Connection *connection;
 	int fd;
-	bool is_local;	   /* by a Unix socket */
+	bool is_local;	   /* connected by a Unix socket */
 	bool holds_page;   /* it is being sent a page of metrics */
 	int waits_for;	   /* the page that is being rendered for it, or CLIENT_WAITS_FOR_NONE */
 	uint64_t asked_ns; /* CLOCK_MONOTONIC: when its last request was complete */
@@ -47,7 +47,7 @@ struct clients {
 	uint64_t allowed_ns[__CLIENT_STAGE_MAX];
 };
 
-/* `max_answered` is for each of the two ways to be answered. 0 or -ENOMEM. */
+/* `max_answered` applies to CLIENT_ANSWERING and CLIENT_SCRAPING separately. 0 or -ENOMEM. */
 int clients__init(struct clients *clients, size_t max_asking, uint64_t asking_ns, size_t max_answered,
 		  uint64_t answered_ns);
 void clients__fini(struct clients *clients);
@@ -65,7 +65,7 @@ struct client *clients__find_victim(const struct clients *clients, enum client_s
 struct client *clients__find_oldest(const struct clients *clients);
 /* A client whose deadline has passed, or NULL. */
 struct client *clients__find_expired(const struct clients *clients, uint64_t now);
-/* UINT64_MAX: there is none. */
+/* The earliest deadline; UINT64_MAX: there is none. */
 uint64_t clients__next_deadline(const struct clients *clients);
 
 #endif

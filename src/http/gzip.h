@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A text in its gzip form, made and read piece by piece. */
+/* Compresses and decompresses gzip piece by piece. */
 #ifndef SYNFIN_HTTP_GZIP_H
 #define SYNFIN_HTTP_GZIP_H
 
@@ -9,19 +9,22 @@
 
 struct gzip;
 
-/* Speed before size. 0 or -ENOMEM. */
+/* Prefers speed to size. 0 or -ENOMEM. */
 int gzip__new(struct gzip **ret_gzip);
 /* A pieces_fn: `ctx` is the struct gzip. 0 or -ENOMEM. */
 int gzip__take(void *ctx, const char *bytes, size_t sz);
-/* The gzip form of all that it took; ends it, also on failure. 0 or -ENOMEM. NULL `ret_text`: it is not wanted. */
+/*
+ * Returns the compressed form of all bytes that were added, unless `ret_text` is NULL. Frees `g`, also on
+ * failure. 0 or -ENOMEM.
+ */
 int gzip__end(struct gzip *g, struct str *ret_text);
 
 struct gunzip;
 
-/* `text` is a whole gzip form, borrowed until gunzip__free(). 0 or -ENOMEM. */
+/* `text` is complete gzip data, borrowed until gunzip__free(). 0 or -ENOMEM. */
 int gunzip__new(const struct str *text, struct gunzip **ret_gunzip);
 void gunzip__free(struct gunzip *g);
-/* What comes next, at most `sz` bytes: how many, 0 at the end, or -EINVAL. */
+/* Reads at most `sz` bytes. Returns how many, 0 at the end, or -EINVAL. */
 ssize_t gunzip__read(struct gunzip *g, char *buf, size_t sz);
 
 #endif

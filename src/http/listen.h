@@ -22,8 +22,8 @@ struct listen_addr {
 };
 
 /*
- * "127.0.0.1:9842", "[::1]:9842", ":9842" (all addresses), "localhost:9842": no other names, port 0 takes a free one.
- * "unix:PATH", "unix:PATH,mode=0660"; the default mode is 0600. 0 or -EINVAL.
+ * "127.0.0.1:9842", "[::1]:9842", ":9842" (all addresses), "localhost:9842"; no other names are accepted, and
+ * port 0 selects a free port. "unix:PATH", "unix:PATH,mode=0660"; the default mode is 0600. 0 or -EINVAL.
  */
 int listen__parse(const char *what, const char *text, struct listen_addr *ret_addr, struct parse_error *err);
 
@@ -33,7 +33,7 @@ int listen__parse(const char *what, const char *text, struct listen_addr *ret_ad
  */
 int listen__open(const struct listen_addr *addr, struct listen_addr *ret_bound);
 
-/* As it was parsed, a mode of 0600 left out. Returns `buf`. */
+/* Writes the address as listen__parse() accepts it; a mode of 0600 is left out. Returns `buf`. */
 const char *listen__format(const struct listen_addr *addr, char buf[LISTEN_TEXT_SZ]);
 
 /*

@@ -20,8 +20,8 @@ typedef int render_fn(void *ctx, enum http_form form, struct pieces *to, uint64_
 
 struct rendered {
 	struct str gzip; /* owned by the caller of renderer__take() */
-	size_t plain_sz; /* what it becomes when it is unpacked */
-	int err;	 /* 0, or -errno and there is none */
+	size_t plain_sz; /* its size when it is unpacked */
+	int err;	 /* 0, or -errno and there is no page */
 	uint64_t read_ns;
 };
 

@@ -30,7 +30,7 @@ extern const struct server_limits server_default_limits;
 
 struct server_config {
 	const int *
-		fds; /* listening sockets that do not block, SERVER_MAX_LISTENERS at most; they stay the caller's */
+		fds; /* non-blocking listening sockets, SERVER_MAX_LISTENERS at most; they belong to the caller */
 	size_t fd_cnt;
 	const struct host_list *hosts; /* borrowed */
 	struct server_limits limits;
@@ -41,7 +41,7 @@ struct server_config {
 
 /* Serves connections to these sockets. 0 or -errno. */
 int server__start(const struct server_config *config, struct server **ret_server);
-/* New connections wait at the sockets. When it returns no callback runs any more. NULL is fine. */
+/* Connections that come later wait at the sockets. No callback runs after it returns. NULL is fine. */
 void server__stop(struct server *srv);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reads what `hist --json` and `export --state` wrote, and adds it up. Every line is checked whole before any of
- * it is added, and nothing in it is taken on trust: a sum with a wrong part would be a wrong number.
+ * Reads the output of `hist --json` and `export --state`, and adds it up. Each line is checked completely
+ * before any of it is added, and nothing in it is trusted: a sum with one wrong part would be a wrong number.
  */
 #ifndef SYNFIN_IN_HISTFILE_H
 #define SYNFIN_IN_HISTFILE_H
@@ -14,17 +14,17 @@
 
 /* Zero-initialised is empty. */
 struct histsum {
-	struct series *series; /* NULL: no line yet, which says by what it is kept apart; owned */
+	struct series *series; /* NULL: no line yet, since the first one decides the --by fields; owned */
 	uint64_t begin_ns;     /* wall clock: the earliest begin and the latest end */
 	uint64_t end_ns;
 	uint64_t lost[__SF_LOST_MAX];
 };
 
 struct histfile_error {
-	char text[256]; /* one clause; foreign bytes in it */
+	char text[256]; /* one clause; may contain foreign bytes */
 };
 
-/* One line, without or with its newline. 0; -EINVAL with `err` told; -ENOMEM. */
+/* Adds one line, with or without its newline. 0; -EINVAL, and `err` says why; -ENOMEM. */
 int histfile__add_line(struct histsum *sum, const char *line, size_t len, struct histfile_error *err);
 void histsum__fini(struct histsum *sum);
 

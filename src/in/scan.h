@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Cuts JSON into pieces without building anything of it: the members of one object, the elements of one array. What is in a
- * piece is checked by whoever parses it; here only brackets, strings and what lies between pieces count.
+ * Cuts JSON into pieces, which are the members of one object or the elements of one array, without building
+ * any objects. Only brackets, strings and the text between pieces are examined here; the parser of a piece
+ * checks its contents.
  */
 #ifndef SYNFIN_IN_SCAN_H
 #define SYNFIN_IN_SCAN_H
@@ -17,15 +18,20 @@ struct piece {
 };
 
 struct scan {
-	const char *at; /* where it stands, which is where a mistake is */
+	const char *at; /* the current position; after an error, where the error is */
 	const char *end;
 	char close; /* the bracket that ends it */
 	int is_first;
 };
 
-/* `open` is { or [. What follows give 1 for a piece, 0 at the end; or -EINVAL, -ENODATA the text ends too early, -E2BIG too deep. */
+/*
+ * `open` is { or [. 0, or an error as below.
+ *
+ * The functions after it return 1 for a piece, 0 at the end, or an error: -EINVAL; -ENODATA the text ends too
+ * early; -E2BIG it is nested too deeply.
+ */
 int scan__begin(struct scan *s, const char *text, size_t len, char open);
-/* The name with its quotes. */
+/* *ret_name includes the quotes. */
 int scan__member(struct scan *s, struct piece *ret_name, struct piece *ret_value);
 int scan__element(struct scan *s, struct piece *ret_value);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Questions to the running kernel, answered by trying, never by its version. Each probe is silent and leaves
+ * What the running kernel supports, found by trying, never from its version. Each probe is silent and leaves
  * nothing behind.
  */
 #ifndef SYNFIN_KERNEL_CAPS_H
@@ -20,12 +20,12 @@ struct caps {
 int caps__probe(struct caps *ret_caps);
 void caps__fini(struct caps *caps);
 
-/* A function of the kernel's, not of its modules. */
+/* Whether the kernel has this function; functions of its modules do not count. */
 bool caps__has_function(const struct caps *caps, const char *name);
 
 /*
- * Whether a program can be tried, by its section: its tracepoint exists with at least `min_args` arguments,
- * its function exists and this kind of hook works here. True is no promise.
+ * Whether a program can be tried, judged by its section: its tracepoint exists with at least `min_args`
+ * arguments, or its function exists and this kind of hook works here. True is no guarantee.
  */
 bool caps__may_attach(const struct caps *caps, const char *section, unsigned int min_args);
 

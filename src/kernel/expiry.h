@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sets of sums (--by) to which nothing is added any more: they leave and make room. Whoever may choose names or addresses
- * could otherwise fill all sets for ever.
+ * Sets of sums (--by) to which nothing is added any more are removed and make room. Otherwise anyone who may
+ * choose names or addresses could fill all sets for ever.
  *
- * A set leaves in two steps, since a program that has found it may be about to add to it, and a TIME_WAIT adds its length when it
- * ends. First its key is deleted, so that nobody finds it any more: the next connection with that key makes a new set, of another
- * number. Its rows are no longer shown. When no TIME_WAIT has named it for EXPIRY_LEAST_NS they are deleted, if nothing was added
- * meanwhile; else the set is shown again, until it is idle once more.
+ * A set is removed in two steps, because a program that has found the set may be about to add to it, and
+ * because a TIME_WAIT adds its length when it ends. First the key of the set is deleted, so that no program
+ * finds the set any more, and its rows are no longer shown. The next connection with that key makes a new set
+ * with another number. When no TIME_WAIT has named the old set for EXPIRY_LEAST_NS, its rows are deleted if
+ * nothing was added meanwhile. If something was added, the set is shown again until it is idle once more.
  */
 #ifndef SYNFIN_KERNEL_EXPIRY_H
 #define SYNFIN_KERNEL_EXPIRY_H
@@ -19,7 +20,7 @@
 struct synfin_bpf;
 struct expiry;
 
-/* From the first step to the second; no program runs for so long. */
+/* The least time from the first step to the second; no program runs for that long. */
 #define EXPIRY_LEAST_NS 1000000000ULL
 
 /* 0 or -ENOMEM. */
@@ -27,18 +28,21 @@ int expiry__new(struct expiry **ret_expiry);
 /* NULL is fine. */
 void expiry__free(struct expiry *e);
 
-/* Lets go what has not changed for so long, by the looks. 0 or -errno; what was begun goes on with the next look. */
+/*
+ * Looks at all sets and removes those that, look after look, have not changed for `idle_ns`. 0 or -errno; the
+ * next look continues what this one has begun.
+ */
 int expiry__look(struct expiry *e, const struct synfin_bpf *skel, uint64_t now_ns, uint64_t idle_ns);
 
-/* The rows of such a set are not shown. NULL hides nothing. */
+/* Whether the rows of this set are not to be shown. NULL hides nothing. */
 bool expiry__hides(const struct expiry *e, uint64_t set);
 
-/* A set that is shown though its key is deleted. */
+/* Called for each set that is shown although its key is deleted. */
 typedef int (*expiry_fn)(void *ctx, uint64_t set, const struct sf_set_key *key);
-/* 0 or what `fn` returned. NULL has none. */
+/* 0 or what `fn` returned. NULL: there are no such sets. */
 int expiry__walk_late(const struct expiry *e, expiry_fn fn, void *ctx);
 
-/* Sets that are gone, since the start. NULL: 0. */
+/* How many sets have been removed since the start. NULL: 0. */
 uint64_t expiry__gone(const struct expiry *e);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From what sees most to what is there everywhere. */
+/* From the tier that sees most to the one that every kernel has. */
 enum tier { TIER_FULL, TIER_KPROBE, TIER_TRACEPOINT, __TIER_MAX };
 
 const char *tier__name(enum tier tier);
@@ -26,7 +26,7 @@ struct hook_variant {
 	enum tier tier;			   /* used in this tier and in those that see more */
 	const char *progs[HOOK_MAX_PROGS]; /* in synfin.bpf.c; NULL ends the list */
 	unsigned int min_args;		   /* tracepoints: arguments that the kernel must pass, 0 any */
-	bool has_twin;	  /* the second program takes over what the kernel does not run the first for */
+	bool has_twin;	  /* the second program handles what the kernel skips the first one for */
 	const char *lost; /* what a better way measures and this one does not; NULL: nothing */
 };
 
@@ -54,18 +54,18 @@ enum hook_id {
 struct hook {
 	const char *name;
 	const char *measures;
-	const char *lost; /* without it */
+	const char *lost; /* what is not measured without this hook */
 	bool required;
 	bool is_of_servers;	  /* shows what only a server's connection does */
 	bool is_of_clients;	  /* ... a client's */
-	bool is_of_trees;	  /* for filters by process tree alone */
+	bool is_of_trees;	  /* only for filters by process tree */
 	bool finds_what_is_there; /* all that a snapshot needs */
 	struct hook_variant variants[HOOK_MAX_VARIANTS];
 };
 
 extern const struct hook hooks[__HOOK_MAX];
 
-/* Whether what the kernel skips of this program is not lost. */
+/* Whether this program is one of twins: what the kernel skips it for is not lost. */
 bool hooks__has_twin(const char *prog);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The BPF programs in the kernel, attached, by the ways that are chosen for the hooks. */
+/* Loads the BPF programs into the kernel and attaches them, by the variants that are chosen for the hooks. */
 #ifndef SYNFIN_KERNEL_LOAD_H
 #define SYNFIN_KERNEL_LOAD_H
 
@@ -19,8 +19,9 @@ struct loaded {
 };
 
 /*
- * Loads and attaches what `c` wants, in the best way that the kernel takes, which `c` says then. 0; -EOPNOTSUPP a required hook has no
- * way, which has been logged; other -errno. On failure nothing is left.
+ * Loads and attaches the hooks that `c` marks as wanted, each by the best variant that the kernel accepts.
+ * `c` then has the variants in use. 0; -EOPNOTSUPP no variant of a required hook works, which has been
+ * logged; other -errno. On failure nothing stays loaded.
  */
 int load__all(struct loaded *ret_loaded, struct choices *c, const struct caps *caps,
 	      const struct tracer_opts *opts);

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Its inode; 0: the initial one, or that cannot be told (no /proc). */
+/* The inode of this namespace; 0: it is the initial one, or the inode is not known (no /proc). */
 uint32_t pidns__own(void);
 
 #endif

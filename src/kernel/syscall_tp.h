@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Attaching to a syscalls: tracepoint also where no tracefs is mounted. */
+/* Attaches to a syscalls: tracepoint, even if no tracefs is mounted. */
 #ifndef SYNFIN_KERNEL_SYSCALL_TP_H
 #define SYNFIN_KERNEL_SYSCALL_TP_H
 

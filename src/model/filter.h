@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the user wants to see, as plain data: filled from the command line, carried into the kernel by
- * kernel/filters.c. Several values of a kind are alternatives, different kinds must all hold; an empty kind
- * lets all through.
+ * The user's filter as plain data. It is filled from the command line, and kernel/filters.c carries it into
+ * the kernel. Values of one kind are alternatives; different kinds must all match; an empty kind matches
+ * everything.
  */
 #ifndef SYNFIN_MODEL_FILTER_H
 #define SYNFIN_MODEL_FILTER_H
@@ -32,34 +32,34 @@ struct network_set {
 struct filter {
 	uint32_t pids[FILTER_MAX_PIDS];
 	size_t pid_cnt;
-	uint32_t trees[FILTER_MAX_TREES]; /* these processes and all their descendants, present and to come */
+	uint32_t trees[FILTER_MAX_TREES]; /* these processes and all their descendants, present and future */
 	size_t tree_cnt;
 	uint32_t uids[FILTER_MAX_UIDS];
 	size_t uid_cnt;
-	uint64_t cgroups[FILTER_MAX_CGROUPS]; /* inodes; those below are meant too */
+	uint64_t cgroups[FILTER_MAX_CGROUPS]; /* inodes; cgroups below them match, too */
 	size_t cgroup_cnt;
 	char comms[SF_MAX_COMMS][SF_GLOB_LEN];
 	size_t comm_cnt;
 	uint32_t netns[FILTER_MAX_NETNS]; /* inodes */
 	size_t netns_cnt;
 	struct port_set ports, lports, rports;	  /* either end, local, remote */
-	struct port_set services;		  /* the one listened on */
+	struct port_set services;		  /* the port listened on */
 	struct network_set addrs, laddrs, raddrs; /* either end, local, remote */
 	uint8_t family;				  /* 0, SF_AF_INET, SF_AF_INET6 */
 	uint8_t roles;				  /* bits 1 << enum sf_role; 0: all */
-	/* Of a connection that passes, which records. */
+	/* Which records of a matching connection are reported. */
 	uint32_t outcomes; /* bits 1 << enum sf_outcome, of `open` and `close` */
-	bool failed;	   /* of outcomes those that are neither established nor fin */
+	bool failed;	   /* only outcomes that are neither established nor fin */
 	uint64_t min_handshake_ns;
 	uint64_t min_close_ns;
 	char text
-		[FILTER_TEXT_SZ]; /* for people: the options as they were given, "..." where that is too long */
+		[FILTER_TEXT_SZ]; /* for display: the options as they were given, cut with "..." if too long */
 };
 
-/* It lets everything through. */
+/* True if the filter matches everything. */
 bool filter__is_empty(const struct filter *f);
 
-/* Bits 1 << enum sf_outcome of the records that outcomes and failed let through. */
+/* Bits 1 << enum sf_outcome of the records that `outcomes` and `failed` select. */
 uint32_t filter__outcomes(const struct filter *f);
 
 #endif

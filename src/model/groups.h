@@ -14,7 +14,7 @@ struct group {
 	unsigned int state; /* kernel's TCP_* */
 	size_t key;	    /* for groups__key() */
 	uint64_t count;
-	int64_t oldest_ns; /* SF_ABSENT: of none is it known since when */
+	int64_t oldest_ns; /* SF_ABSENT: not known for any of them */
 	bool at_least;	   /* oldest_ns is a lower bound */
 };
 
@@ -24,12 +24,15 @@ struct groups;
 int groups__new(const struct by *by, struct groups **ret_groups);
 void groups__free(struct groups *g);
 
-/* A record of type SF_EV_ALIVE. 0 or -ENOMEM. */
+/* Adds a record of type SF_EV_ALIVE. 0 or -ENOMEM. */
 int groups__add(struct groups *g, const struct record *rec);
 
-/* By state, in each state that with the oldest connection first; NULL if there are none. Borrowed until the groups change. */
+/*
+ * The groups, sorted by state, and within a state the one with the oldest connection first. NULL if there are
+ * none. Borrowed until the groups change.
+ */
 const struct group *groups__list(struct groups *g, size_t *ret_cnt);
-/* As by__append_key() makes it. */
+/* The key of a group, in the form of by__append_key(). */
 const char *groups__key(const struct groups *g, const struct group *group);
 const struct by *groups__by(const struct groups *g);
 

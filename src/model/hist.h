@@ -8,12 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* In angle brackets, or this file would find itself. */
+/* In angle brackets, since with quotes this file would include itself. */
 #include <hist.h>
 
 #include "slots.h"
 
-/* 2^64 ns are 3.5 days of 1,000 connections a second that live for a minute. */
+/* 64 bits would overflow after 3.5 days of 1,000 connections a second that live for a minute. */
 typedef unsigned __int128 hist_sum;
 
 /* Zero-initialised is empty. */
@@ -26,20 +26,24 @@ struct hist {
 };
 
 /*
- * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. Its extremes may be those of more than is in it, or not be there
- * yet, for a row is read while it is written: the bounds of the outermost buckets that are not empty narrow them. So do the
- * bounds of all buckets the sum, which is off by the samples that are being added. The result is sound.
+ * Adds row `number` (0 .. SF_HIST_ROWS - 1) of a histogram. The extremes of the row may cover more samples
+ * than it has, or be missing, since a row is read while it is written; they are narrowed to the bounds of the
+ * outermost buckets that are not empty. The sum of the row may be off by the samples that are being added; it
+ * is narrowed to the bounds of all buckets. The result is sound.
  *
- * The row's sum is what is left of the true one modulo 2^64. The buckets say how often it has run over: the nearest to the middle of
- * what they allow is meant. That is exact until a row's bounds are some 2^64 ns apart, which is at least 16 times as much as it
- * takes to run over; after that the sum is one that these buckets can have, by less than 6.25 % off. In the last row, which has no
- * upper bound, the least that can be is meant: exact until its samples are together 2^64 ns longer than if each were the shortest.
+ * A row has its sum modulo 2^64. How often the sum has overflowed follows from the buckets, which allow a
+ * range of sums: the candidate nearest to the middle of that range is used. This is exact until the range is
+ * some 2^64 ns wide, which takes at least 16 times as much as an overflow does; after that the result is one
+ * of the sums that these buckets can have, less than 6.25 % off. The last row has no upper bound, and its
+ * smallest possible sum is used: this is exact until its samples are together 2^64 ns longer than if each
+ * were the shortest.
  */
 void hist__add_row(struct hist *h, uint32_t number, const struct sf_row *r);
 
 /*
- * There are samples that would make this histogram: the count is the sum of the buckets and not 0, the extremes lie in the
- * outermost buckets that are not empty, and the sum is one that samples in these buckets and between the extremes can have.
+ * True if samples exist that would make this histogram: the count is the sum of the buckets and not 0, the
+ * extremes lie in the outermost buckets that are not empty, and the sum is one that samples in these buckets
+ * and between the extremes can have.
  */
 bool hist__is_sound(const struct hist *h);
 void hist__merge(struct hist *into, const struct hist *from);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What could not be seen, since the start or since it was told last. */
+/* Counts of what was dropped or missed, since the start or since the last report. */
 #ifndef SYNFIN_MODEL_LOSSES_H
 #define SYNFIN_MODEL_LOSSES_H
 
@@ -12,7 +12,7 @@ struct losses {
 	uint64_t missed[__SF_MISSED_MAX]; /* their sum is lost[SF_LOST_MISSED] */
 };
 
-/* What was lost since `before`. */
+/* Leaves in `l` only the losses since `before`. */
 static inline void losses__subtract(struct losses *l, const struct losses *before)
 {
 	for (unsigned int i = 0; i < __SF_LOST_MAX; i++)

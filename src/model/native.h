@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A histogram in the exponential buckets of Prometheus' native histograms, schema 3: bucket k holds what is in
- * (2^((k-1)/8), 2^(k/8)] seconds. Those bounds are not ours: a bucket of ours goes whole where its middle lies,
- * which moves a sample by less than the width of that bucket, 6.25 %.
+ * A histogram in the exponential buckets of Prometheus' native histograms, schema 3: bucket k counts the
+ * samples in (2^((k-1)/8), 2^(k/8)] seconds. Our buckets have other bounds. Each of them is added whole to
+ * the native bucket that contains its middle, which moves a sample by less than the width of our bucket (6.25
+ * %).
  */
 #ifndef SYNFIN_MODEL_NATIVE_H
 #define SYNFIN_MODEL_NATIVE_H

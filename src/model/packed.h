@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A histogram as it lies in memory: of most nearly all buckets are empty, and there are thousands of them (--by). Only the rows of
- * the kernel side (slots.h) that something fell into are kept. To be looked at it is unpacked.
+ * The form in which histograms are kept in memory. There are thousands of them (--by), and in most of them
+ * nearly all buckets are empty. Therefore only the rows of the kernel side (slots.h) that are not empty are
+ * kept. A histogram is unpacked before it is read.
  */
 #ifndef SYNFIN_MODEL_PACKED_H
 #define SYNFIN_MODEL_PACKED_H
@@ -13,17 +14,17 @@ struct packed_row {
 	uint64_t counts[SF_ROW_CNT];
 };
 
-/* Empty is NULL. To be freed with free(). */
+/* An empty histogram is NULL. The owner frees it with free(). */
 struct packed {
 	uint64_t count; /* as in struct hist */
 	hist_sum sum_ns;
 	uint64_t min_ns;
 	uint64_t max_ns;
 	uint32_t row_cnt;
-	struct packed_row rows[]; /* by number */
+	struct packed_row rows[]; /* sorted by number */
 };
 
-/* As hist__add_row(), and hist__merge(). 0, or -ENOMEM and nothing is added. */
+/* Like hist__add_row() and hist__merge(). 0, or -ENOMEM and nothing is added. */
 int packed__add_row(struct packed **p, uint32_t number, const struct sf_row *r);
 int packed__add(struct packed **p, const struct hist *from);
 

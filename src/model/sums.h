@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel side has added up since it was loaded, as it was at one moment: rows (slots.h) of sets. They only
- * grow, so that what an interval brought is the difference of two of these.
+ * A snapshot of the sums that the kernel side has made since it was loaded: rows (slots.h) of sets. Sums only
+ * grow, so the sums of an interval are the difference of two snapshots.
  */
 #ifndef SYNFIN_MODEL_SUMS_H
 #define SYNFIN_MODEL_SUMS_H
@@ -19,14 +19,18 @@ int sums__new(struct sums **ret_sums);
 void sums__free(struct sums *s);
 void sums__reset(struct sums *s);
 
-/* Each row of a set once, all sets after all rows: a set is always made before its first row. 0 or -ENOMEM. */
+/*
+ * Each row of a set is added once, and all sets are added after all rows, since a set is always made before
+ * its first row. 0 or -ENOMEM.
+ */
 int sums__add_row(struct sums *s, uint64_t set, uint32_t row, const struct sf_row *r);
 int sums__add_set(struct sums *s, uint64_t set, const struct by_set *of);
 void sums__set_totals(struct sums *s, const struct series_totals *totals);
 
 /*
- * Adds to `series` what `now` has and `before` (NULL: nothing) had not. Of a row that both have the extremes are exact where
- * they moved, and else off by less than the width of the outermost bucket that grew. 0 or -ENOMEM or -EOVERFLOW.
+ * Adds to `series` what `now` has and `before` (NULL: nothing) had not. If a row is in both, its extremes are
+ * exact where they moved, and otherwise off by less than the width of the outermost bucket that grew. 0 or
+ * -ENOMEM or -EOVERFLOW.
  */
 int sums__add_to(struct sums *now, struct sums *before, struct series *series);
 

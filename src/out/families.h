@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The metrics of the contract, one walk for all forms in which they leave the host: each family is begun,
- * then come its samples. Which families there are, their names and help stand here alone.
+ * The metrics of the contract. One walk serves all forms in which they leave the host: each family is begun,
+ * then its samples follow. The list of families, their names and their help texts are only here.
  */
 #ifndef SYNFIN_OUT_FAMILIES_H
 #define SYNFIN_OUT_FAMILIES_H
@@ -28,10 +28,10 @@ struct metrics_run {
 	uint64_t ns;
 };
 
-/* What they are called: synfin_..., or as is proposed for OpenTelemetry, translated for Prometheus. */
+/* How metrics are named: synfin_..., or as proposed for OpenTelemetry, translated for Prometheus. */
 enum naming { NAMING_SYNFIN, NAMING_OTEL };
 
-/* All that is told, as of now. */
+/* Everything that is reported, as of now. */
 struct metrics {
 	enum naming naming;
 	const struct series *series;
@@ -39,10 +39,10 @@ struct metrics {
 	struct losses losses;
 	uint64_t created_ns; /* wall clock: when counting began */
 	uint64_t read_ns;    /* CLOCK_MONOTONIC: when the series were read */
-	size_t max_bytes; /* series that do not fit into so many are left out, and counted; 0: all are written */
+	size_t max_bytes; /* series that do not fit into this are left out and counted; 0: all are written */
 	const struct metrics_hook *hooks;
 	size_t hook_cnt;
-	const struct metrics_run *runs; /* none where the kernel does not count it */
+	const struct metrics_run *runs; /* none if the kernel does not count runs */
 	size_t run_cnt;
 	struct usage usage;
 };
@@ -66,8 +66,8 @@ struct sample {
 		struct by_value value; /* valid UTF-8 */
 	} label[SAMPLE_MAX_LABELS];
 	unsigned int label_cnt;
-	const struct hist *hist; /* of histograms */
-	uint64_t value;		 /* of others; of seconds in ns */
+	const struct hist *hist; /* for histograms */
+	uint64_t value;		 /* for others; seconds are in ns */
 };
 
 /* `end` may be NULL. `size`: bytes written so far. */
@@ -78,7 +78,7 @@ struct family_sink {
 	size_t (*size)(const void *ctx);
 };
 
-/* What the classic names of its samples end with: "_total", "_info" or nothing. */
+/* The suffix of the classic names of its samples: "_total", "_info" or nothing. */
 const char *family__suffix(const struct family *family);
 
 void families__walk(const struct metrics *m, const struct family_sink *sink, void *ctx);

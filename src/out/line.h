@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A record as the cells of a line, and the two ways to lay it out; shared by table.c and screen.c alone. */
+/* A record as the cells of a line, and the two ways to lay it out; only for table.c and screen.c. */
 #ifndef SYNFIN_OUT_LINE_H
 #define SYNFIN_OUT_LINE_H
 
@@ -28,7 +28,7 @@ enum column {
 struct line {
 	struct str text;     /* the cells, one after the other, nothing between them */
 	size_t end[COL_CNT]; /* of each cell in `text` */
-	enum column alarm;   /* the cell that tells of a failure; COL_CNT: none */
+	enum column alarm;   /* the cell that shows a failure; COL_CNT: none */
 };
 
 struct cell {
@@ -43,17 +43,17 @@ bool cell__is_unknown(struct cell cell);
 /* How a cell is shown: SGR of a terminal. */
 enum ink { INK_PLAIN, INK_ALARM, INK_HEAD };
 
-/* Append a cell in that ink, if there are colours at all. */
+/* Appends a cell, in this ink if there are colours. */
 void cell__put(struct str *s, struct cell cell, enum ink ink, bool has_color);
 
 /*
- * The layout for a terminal: an address and its port in one column, as many columns as there is room for, and the details
- * wrapped at words. The header comes back after each screenful and when the columns change.
+ * The layout for a terminal: an address and its port in one column, as many columns as there is room for, and
+ * the details wrapped at words. The header is repeated after each screenful and when the columns change.
  */
 struct screen {
 	struct term term;
 	size_t endpoint_width; /* of an address with its port */
-	size_t longest_end;    /* of those since the last screenful */
+	size_t longest_end;    /* the longest since the last screenful */
 	size_t width[COL_CNT]; /* 0: not shown; COL_LADDR and COL_RADDR stand for address and port */
 	unsigned int rows;     /* since the last header */
 };
@@ -61,7 +61,7 @@ struct screen {
 void screen__init(struct screen *screen, const struct term *term);
 /* Append the header. */
 void screen__put_header(struct screen *screen, struct str *s);
-/* The size of the terminal may be another: `fd` is asked. */
+/* Asks `fd` for the size of the terminal, which may have changed. */
 void screen__update(struct screen *screen, struct str *s, int fd);
 /* Append a line. */
 void screen__put_line(struct screen *screen, struct str *s, const struct line *line);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The metrics as text: OpenMetrics 1.0, and the classic text format 0.0.4 for scrapers that know no other.
+ * The metrics as text: OpenMetrics 1.0, and the classic text format 0.0.4 for scrapers that support no other.
  * Buckets are cumulative with inclusive bounds (`le`), and exact.
  */
 #ifndef SYNFIN_OUT_OPENMETRICS_H
@@ -10,7 +10,7 @@
 #include "model/edges.h"
 #include "out/families.h"
 
-/* Written to `to`, whose pieces__end() tells whether it is complete. */
+/* Write to `to`; pieces__end() reports whether the output is complete. */
 void openmetrics__write(struct pieces *to, const struct metrics *m, const struct edges *edges);
 void openmetrics__write_classic(struct pieces *to, const struct metrics *m, const struct edges *edges);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The metrics as Prometheus' protobuf messages, each with its length before it. It is the only form that can
- * carry native histograms; the classic buckets are in it as well, for a server that does not want those.
+ * carry native histograms; the classic buckets are in it as well, for servers that do not want native ones.
  */
 #ifndef SYNFIN_OUT_PROTOBUF_H
 #define SYNFIN_OUT_PROTOBUF_H
@@ -10,7 +10,7 @@
 #include "model/edges.h"
 #include "out/families.h"
 
-/* Written to `to`, whose pieces__end() tells whether it is complete. */
+/* Writes to `to`; pieces__end() reports whether the output is complete. */
 void protobuf__write(struct pieces *to, const struct metrics *m, const struct edges *edges);
 
 #endif

@@ -5,10 +5,10 @@
 
 #include "sandbox/sandbox.h"
 
-/* System calls by a list. 0 or -errno. */
+/* Allows only the system calls in a list. 0 or -errno. */
 int seccomp__restrict(const struct sandbox *box);
 
-/* Files, TCP and signals. *ret_version: of the kernel's Landlock, 0: it has none. 0 or -errno. */
+/* Restricts files, TCP and signals. *ret_version: that of the kernel's Landlock; 0: none. 0 or -errno. */
 int landlock__restrict(const struct sandbox *box, int *ret_version);
 
 #endif
