@@ -71,7 +71,7 @@ def guest_script(kernel, command, env):
     )
 
 
-def qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount, systemd):
+def qemu_arguments(kernel, initrd, results, pipes, cpus, memory, icount, systemd=False):
     words = ["icount"] * icount + ["systemd"] * systemd
     append = " ".join([KERNEL_OPTIONS, "--", *words])  # what follows the dashes is for init
 
