@@ -3,6 +3,7 @@
 contrib/systemd as an operator installs it, under systemd as the first process of a guest. Each test begins with the unit
 running, and synfin told by nobody but systemd what to do.
 """
+import contextlib
 import json
 import os
 import re
@@ -22,8 +23,10 @@ from process import wait_until
 UNIT = "synfin-export.service"
 CONTRIB = settings.ROOT / "contrib" / "systemd"
 CONFIG = Path("/etc/synfin.conf")
+COMM = Path("/proc/self/comm")
 DROP_IN = Path(f"/run/systemd/system/{UNIT}.d/test.conf")
 PATIENCE_S = 60
+OLDER = 5
 ERROR = "3"  # syslog's
 CAP_BPF = 1 << 39
 
@@ -93,15 +96,19 @@ def drop_in(*lines):
 
 @pytest.fixture(scope="module")
 def older():
-    """A connection that is there before the unit, in a network namespace of its own."""
+    """Connections that are there before the unit, in a network namespace of their own; how many ends. More than a scrape has itself."""
     netns = Netns()
-    with netns.listen() as listener, netns.connect(*listener.getsockname()) as client, listener.accept()[0]:
-        yield client
+    with netns.listen() as listener, contextlib.ExitStack() as stack:
+        for _ in range(OLDER):
+            stack.enter_context(netns.connect(*listener.getsockname()))
+            stack.enter_context(listener.accept()[0])
+        yield 2 * OLDER
     netns.delete()
 
 
 @pytest.fixture(scope="module")
 def installed(older):
+    systemctl("stop", UNIT, check=False)  # of a first try
     shutil.copy(settings.SYNFIN, "/usr/local/sbin/synfin")
     shutil.copy(CONTRIB / "synfin-export.service", f"/etc/systemd/system/{UNIT}")
     configure("by = comm")
@@ -115,9 +122,9 @@ def unit(installed):
     assert state("ActiveState") == "active"
 
 
-def check_start():
+def check_start(older):
     """It sees what is older, also in other network namespaces, nothing is missing, and the worker has given up its rights."""
-    assert total(scrape(), "synfin_connections", state="established") >= 2
+    assert total(scrape(), "synfin_connections", state="established") >= older
     status = {pid: Path(f"/proc/{pid}/status").read_text(encoding="ascii") for pid in processes()}
     kept = {pid: int(re.search(r"^CapEff:\t(\w+)$", text, re.M)[1], 16) for pid, text in status.items()}
     assert sum(rights in (0, CAP_BPF) for rights in kept.values()) == 1, status  # 5.10 asks for CAP_BPF
@@ -127,7 +134,7 @@ def check_start():
 
 
 def test_start(unit, older):
-    check_start()
+    check_start(older)
     ready = [text for _, text in journal(0) if "ready: " in text]
     assert ready and "missing: nothing" in ready[0], ready
 
@@ -138,23 +145,35 @@ def test_tracepoint_tier(unit, older):
     configure("by = comm", "tier = tracepoint")
     systemctl("restart", UNIT)
     try:
-        check_start()
+        check_start(older)
         wait_for_text(since, "tier tracepoint, missing: syn")
-        test_connections_are_counted(unit)
-        assert total(scrape(), "synfin_accept_wait_seconds_count", comm="python3") >= 1
+        check_counts()
     finally:
         configure("by = comm")
         systemctl("restart", UNIT)
 
 
-def test_connections_are_counted(unit):
-    before = total(scrape(), "synfin_opens_total", outcome="established", comm="python3")
-    netns = Netns()
+def counted():
+    """Lives and waits for accept() of a name that no scrape has, for that is a connection too."""
+    page = scrape()
+    return [total(page, f"synfin_{metric}_seconds_count", comm="counted") for metric in ("life", "accept_wait")]
+
+
+def check_counts():
+    before, own, netns = counted(), COMM.read_text(encoding="ascii"), Netns()
+    COMM.write_text("counted", encoding="ascii")
     try:
         with netns.listen() as listener, netns.connect(*listener.getsockname()), listener.accept()[0]:
-            assert wait_until(lambda: total(scrape(), "synfin_opens_total", outcome="established") >= before + 2, PATIENCE_S)
+            pass
     finally:
+        COMM.write_text(own, encoding="ascii")
         netns.delete()
+    right = [count + more for count, more in zip(before, (2, 1))]
+    assert wait_until(lambda: counted() == right, PATIENCE_S, every=0.5), (counted(), right)
+
+
+def test_connections_are_counted(unit):
+    check_counts()
 
 
 def test_reload(unit):
@@ -218,6 +237,24 @@ def test_wrong_option_is_not_tried_again(installed):
     configure("by = comm")
     assert state("ActiveState") == "failed" and state("NRestarts") == "0" and state("ExecMainStatus") == "2"
     wait_for_text(since, "nonsense", ERROR)
+
+
+def test_textfile(unit):
+    """As the unit's comment says: the directory named, and its owner the user."""
+    home = Path("/var/lib/synfin-text")
+    home.mkdir(exist_ok=True)
+    shutil.chown(home, "daemon")
+    drop_in("DynamicUser=no", "User=daemon", f"ReadWritePaths={home}")
+    configure(f"textfile = {home}/synfin.prom", "interval = 1s")
+    systemctl("restart", UNIT)
+    try:
+        assert wait_until((home / "synfin.prom").exists, PATIENCE_S, every=0.5)
+        assert "synfin_build_info" in (home / "synfin.prom").read_text(encoding="utf-8")
+    finally:
+        DROP_IN.unlink()
+        configure("by = comm")
+        systemctl("daemon-reload")
+        systemctl("restart", UNIT)
 
 
 def test_exposure(unit):
