@@ -41,7 +41,8 @@ def compare(truth, told, roles=("client", "server"), hidden=0, earlier=0):
     for few, what in ((few_opens, "opens too few"), (few_closes, "closed too few"), (told.orphans, "without an open")):
         if few > min(lost, hidden):
             complaints.append(f"{few} {what}, of which {min(lost, few)} are counted as lost")
-    if lost > earlier and not hidden:
+    late = told.missed_by["reused"] + told.missed_by["swept"]
+    if lost > min(late, earlier) and not hidden:
         complaints.append(f"{lost} lost, though the kernel has hidden nothing: {dict(+told.lost)}")
     if told.alive.total() != truth.alive.total():
         complaints.append(f"alive at the end: {dict(told.alive)}, in the kernel {dict(truth.alive)}")
