@@ -96,8 +96,8 @@ static size_t count_digits(uint64_t value)
 }
 
 /*
- * Eight digits, the first in the lowest byte. All fours, then all pairs, then all digits are split at once; the multiplications divide by 100
- * and by 10, exactly for what is below 10^4 and 10^2.
+ * Eight digits, the first in the lowest byte. Each step splits all groups at once: into fours, pairs, digits.
+ * The multiplications divide by 100 and by 10. They are exact below 10^4 and 10^2.
  */
 static uint64_t eight_digits(uint32_t value)
 {
@@ -109,7 +109,7 @@ static uint64_t eight_digits(uint32_t value)
 	return (tens | (pairs - tens * 10) << 8) + 0x3030303030303030;
 }
 
-/* The last `cnt` of the eight; what comes behind them is overwritten too. */
+/* Writes the last `cnt` of the eight digits, and overwrites what comes after them. */
 static char *put_digits(char *to, uint32_t value, size_t cnt)
 {
 	uint64_t digits = htole64(eight_digits(value) >> 8 * (8 - cnt));

@@ -13,11 +13,12 @@
 #include "out/impl.h"
 
 /*
- * Most of a line is the same in all records of a connection, and most of that in all of a task. Both are rendered once and kept, each
- * in the place that its number gives, until another takes it.
+ * Most of a line is the same in all records of an end of a connection, and half of it in all records of an
+ * owner. Both parts are rendered once. Each is kept in a place that its number selects, until another part
+ * takes that place.
  */
 #define OWNERS 64
-#define ENDS   1024
+#define ENDS   256
 
 struct owner_text {
 	struct record_owner of; /* its .cgroup is ours */
@@ -25,7 +26,7 @@ struct owner_text {
 	struct str json; /* empty: of nobody */
 };
 
-/* What the fields from "family" to "role" are made of. */
+/* The part of a record that the fields from "family" to "role" show. */
 struct end {
 	uint64_t id;
 	uint64_t cookie;

@@ -163,7 +163,7 @@ static void test_jsonl_what_changes(void **state)
 	is[6].owner.cgroup = NULL;
 	is[7].owner.comm[3]++;
 	is[8].owner.source = SF_SRC_NONE;
-	is[9].id += 4096 * 1024;
+	is[9].id += 4096 * 1024; /* in the same place */
 	is[10].cookie++;
 	is[11].netns++;
 	is[12].role = SF_ROLE_SERVER;
@@ -184,7 +184,7 @@ static void test_jsonl_what_changes(void **state)
 	str__fini(&want);
 }
 
-/* Of which types a number is does not matter here: each is written somewhere. */
+/* Each number is written in records of at least one type; this test does not ask which. */
 static bool is_written(const struct record *r, int64_t number)
 {
 	struct record of_type = *r;

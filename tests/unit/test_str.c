@@ -338,6 +338,12 @@ static void test_numbers(void **state)
 		if (ten > UINT64_MAX / 10)
 			break;
 	}
+	/* Each group of four digits that there is, in each of the places that a group has. */
+	for (uint64_t four = 0; four < 10000; four++) {
+		check_number(four * 10000 + 9999 - four);
+		check_number(four * 1000000000000 + four * 10000);
+		check_number(four % 1000 * 10000000000000000 + four * 100000000 + four);
+	}
 	check_number(UINT64_MAX);
 }
 
